@@ -1,0 +1,43 @@
+# Everything is installed into .venv by the targets that need it. `make app` and `make test` are all you need.
+PYTHON ?= python3
+VENV ?= .venv
+PY = $(VENV)/bin/python
+PORT ?= 8501
+
+.PHONY: app test check bench e2e example clean
+.DEFAULT_GOAL := app
+
+$(VENV)/.app: requirements.txt
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements.txt requirements-dev.txt
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@ $(VENV)/.app
+
+app: $(VENV)/.app  ## a worker and the dashboard, on this machine only
+	$(PY) -m contrasim_core app --port $(PORT)
+
+test: $(VENV)/.dev  ## all tests but those in a browser
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m "not browser" -n 2 --dist loadfile
+
+check: $(VENV)/.dev  ## format, lint, types, tests
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(MAKE) test
+
+e2e: $(VENV)/.dev  ## the tests in Chromium
+	HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m browser tests/browser
+
+bench: $(VENV)/.dev  ## speed and memory beside peers, in one run
+	$(PY) -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	$(PY) -m bench
+
+example: $(VENV)/.app  ## make the finished example in cache/example again
+	$(PY) -m contrasim_core example
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Benchmarks that tell which measure to trust: trials with a right answer."""

@@ -1,0 +1,1 @@
+"""ContraSim: encoders trained with contrast, their ablations without it, and the measures they become."""

@@ -1,0 +1,299 @@
+"""A trained encoder as an object with fit, transform and similarity, and as just another measure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from contrasim_core.activations import Activations, Matrix, as_matrix, by_model, check_paired
+from contrasim_core.encoder.measures import learned_measure
+from contrasim_core.encoder.net import encode
+from contrasim_core.encoder.relative import relative
+from contrasim_core.encoder.training import Trained, Units, train
+from contrasim_core.errors import DamagedArtifactError, EncoderError, ForeignFormatError, NotFiniteError, ShapeError
+from contrasim_core.measure.base import MeasureSpec
+from contrasim_core.models import pick_device
+from contrasim_core.progress import Progress, silent
+from contrasim_core.results import TrainingCurve
+from contrasim_core.specs import EncoderSpec, spec_from_json
+
+ENCODER_FORMAT = 1
+Models = Sequence[Activations] | Sequence[Sequence[Activations]] | Sequence[Sequence[Matrix]]
+
+
+class ContraSim:
+    """ContraSim (arXiv:2303.16992), one of its ablations, or the relative kind, by `EncoderSpec.encoder`.
+
+    >>> encoder = ContraSim(epochs=20).fit([layers_of_model_a, layers_of_model_b])   # doctest: +SKIP
+    >>> encoder.similarity(x, y)                                                    # doctest: +SKIP
+    """
+
+    def __init__(self, spec: EncoderSpec | None = None, **options: Any) -> None:
+        self.spec = (spec or EncoderSpec()).replace(**options) if options else spec or EncoderSpec()
+        self._trained: Trained | None = None
+        self.models: tuple[str, ...] = ()
+        self.layers: tuple[str, ...] = ()
+        self.anchor_ids: tuple[str, ...] = ()
+        self.sample_fingerprint = ""
+
+    def __repr__(self) -> str:
+        state = f"trained on {len(self.models)} models" if self._trained else "not trained"
+        return f"ContraSim({self.spec.encoder}, seed {self.spec.seed}, {state})"
+
+    def fit(self, models: Models, *, device: str = "auto", progress: Progress = silent) -> Self:
+        """Train on layers of several models on the same samples: same layer of other models against all else.
+
+        Args:
+            models: one list of layers per model, as activations or matrices [n, d]; or a flat list of activations.
+                Every model gives the same number of layers. Widths must be equal unless the kind is relative.
+            device: where to train.
+            progress: told after each epoch.
+
+        Raises:
+            PairingError: if two activations are of different samples.
+            EncoderError: if the models have different numbers of layers, or too few.
+        """
+        self._adopt(_fit(self.spec, (self.spec.seed,), models, device, progress)[0])
+        return self
+
+    @classmethod
+    def fit_seeds(
+        cls,
+        spec: EncoderSpec,
+        seeds: Sequence[int],
+        models: Models,
+        *,
+        device: str = "auto",
+        progress: Progress = silent,
+    ) -> list[ContraSim]:
+        """Train one encoder per seed, all in one batched computation; arguments as for `fit`."""
+        return [cls(item.spec)._adopt(item) for item in _fit(spec, tuple(seeds), models, device, progress)]
+
+    def _adopt(self, fitted: _Fitted) -> Self:
+        self.spec, self._trained = fitted.spec, fitted.trained
+        self.models, self.layers = fitted.models, fitted.layers
+        self.anchor_ids, self.sample_fingerprint = fitted.anchor_ids, fitted.sample_fingerprint
+        return self
+
+    @property
+    def trained(self) -> Trained:
+        """Weights and curve.
+
+        Raises:
+            EncoderError: before `fit` or `load`.
+        """
+        if self._trained is None:
+            raise EncoderError("This encoder is not trained. Call .fit(...) or ContraSim.load(path) first.")
+        return self._trained
+
+    @property
+    def curve(self) -> TrainingCurve:
+        """Loss and held-out accuracy by epoch."""
+        return self.trained.curve
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether rows are read through anchor samples, so that any model can be scored."""
+        return self.spec.encoder == "contrasim.relative"
+
+    def anchors_of(self, activations: Activations) -> Float[Tensor, "k d"]:
+        """The anchor rows of a layer, from its activations on (at least) the anchor samples, matched by id.
+
+        Raises:
+            EncoderError: if an anchor sample is missing.
+        """
+        place = {name: row for row, name in enumerate(activations.samples.ids)}
+        missing = [name for name in self.anchor_ids if name not in place]
+        if missing:
+            raise EncoderError(
+                f"{activations.layer} lacks {len(missing)} of {len(self.anchor_ids)} anchor samples, such as "
+                f"{missing[0]!r}. Extract the layer on the samples this encoder was trained on."
+            )
+        return activations.values[[place[name] for name in self.anchor_ids]]
+
+    def transform(self, x: Matrix | Activations, anchors: Matrix | Activations | None = None) -> Float[Tensor, "n k"]:
+        """Encode rows.
+
+        Args:
+            x: [n, d] rows of one layer.
+            anchors: for the relative kind, the same layer on the anchor samples: a matrix in the order of
+                `anchor_ids`, or activations that contain them.
+
+        Raises:
+            EncoderError: if anchors are missing or not of this layer.
+            ShapeError: if the width is not the one the encoder was trained on.
+            NotFiniteError: if there is a NaN or an infinity.
+        """
+        name = str(x.layer) if isinstance(x, Activations) else "x"
+        rows = x.values if isinstance(x, Activations) else as_matrix(x, name)
+        reference = self.anchors_of(anchors) if isinstance(anchors, Activations) else anchors
+        return self.encode(rows, name, None if reference is None else as_matrix(reference, f"anchors of {name}"))
+
+    def encode(
+        self, rows: Float[Tensor, "n d"], name: str, anchors: Float[Tensor, "k d"] | None
+    ) -> Float[Tensor, "n k"]:
+        """As `transform`, for tensors."""
+        weights = self.trained.weights
+        width = weights["weight.0"].shape[0]
+        if not bool(torch.isfinite(rows).all()):
+            raise NotFiniteError(f"{name} has NaN or infinity. Mend or drop those rows first.")
+        if self.is_relative:
+            if anchors is None or len(anchors) != width:
+                given = "none" if anchors is None else str(len(anchors))
+                raise EncoderError(
+                    f"contrasim.relative needs the {width} anchor samples' representations of {name} ({given} given). "
+                    "Pass anchors=, the same layer on the samples named in .anchor_ids."
+                )
+            rows = relative(rows, anchors)
+        elif rows.shape[1] != width:
+            raise ShapeError(
+                f"{name} has {rows.shape[1]} columns; this encoder was trained on {width}. A plain encoder reads one "
+                "width only; contrasim.relative reads any."
+            )
+        with torch.no_grad():
+            return encode(weights, rows.float().cpu())
+
+    def similarity(
+        self,
+        x: Matrix | Activations,
+        y: Matrix | Activations,
+        anchors: tuple[Matrix | Activations, Matrix | Activations] | None = None,
+    ) -> float:
+        """How alike two representations of the same samples are to this encoder.
+
+        Args:
+            x: [n, d] rows of one layer.
+            y: [n, d] rows of another, on the same samples.
+            anchors: for the relative kind, those of x and those of y.
+
+        Raises:
+            PairingError: if both are activations, of different samples.
+            ShapeError: if the numbers of rows differ.
+        """
+        if isinstance(x, Activations) and isinstance(y, Activations):
+            check_paired(x, y)
+        first, second = anchors if anchors is not None else (None, None)
+        a, b = self.transform(x, first), self.transform(y, second)
+        if len(a) != len(b):
+            raise ShapeError(f"x has {len(a)} rows and y has {len(b)}. Row i of both must be sample i.")
+        spec = self.measure()
+        return spec.value(spec.family.pair(a, b))
+
+    def measure(self) -> MeasureSpec:
+        """This encoder as a measure that grids and benchmarks treat like any other."""
+        return learned_measure(self.spec.encoder, self.encode, frozenset(self.models))
+
+    def save(self, path: str | Path) -> Path:
+        """Write weights and all they depend on to one `.safetensors` file."""
+        trained = self.trained
+        facts = {
+            "format": ENCODER_FORMAT,
+            "spec": self.spec.to_json(),
+            "models": self.models,
+            "layers": self.layers,
+            "anchor_ids": self.anchor_ids,
+            "anchor_rows": trained.anchors,
+            "sample_fingerprint": self.sample_fingerprint,
+            "curve": asdict(trained.curve),
+        }
+        file = Path(path)
+        save_file(trained.weights, file, metadata={"contrasim": json.dumps(facts)})
+        return file
+
+    @classmethod
+    def load(cls, path: str | Path) -> ContraSim:
+        """What `save` wrote.
+
+        Raises:
+            DamagedArtifactError: if the file is missing or no encoder.
+            ForeignFormatError: if it was written in another format.
+        """
+        try:
+            with safe_open(Path(path), framework="pt") as stored:
+                metadata = (stored.metadata() or {}).get("contrasim")
+                weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
+        except (OSError, SafetensorError) as error:
+            raise DamagedArtifactError(f"{path} cannot be read as an encoder: {error}.") from error
+        if metadata is None:
+            raise DamagedArtifactError(f"{path} is no encoder written by contrasim.")
+        facts = json.loads(metadata)
+        if facts["format"] != ENCODER_FORMAT:
+            raise ForeignFormatError(
+                f"{path} has encoder format {facts['format']}; this version reads {ENCODER_FORMAT}. Train it again."
+            )
+        spec = spec_from_json(facts["spec"])
+        assert isinstance(spec, EncoderSpec)  # noqa: S101 - `save` wrote it
+        encoder = cls(spec)
+        curve = TrainingCurve.from_dict(facts["curve"])
+        encoder._trained = Trained(spec, weights, tuple(facts["anchor_rows"]), curve)
+        encoder.models, encoder.layers = tuple(facts["models"]), tuple(facts["layers"])
+        encoder.anchor_ids = tuple(facts["anchor_ids"])
+        encoder.sample_fingerprint = facts["sample_fingerprint"]
+        return encoder
+
+
+class _Fitted:
+    """A trained encoder with what it was trained on."""
+
+    def __init__(self, trained: Trained, units: Units, ids: tuple[str, ...], fingerprint: str) -> None:
+        self.spec, self.trained = trained.spec, trained
+        self.models, self.layers = units.models, units.layers
+        self.anchor_ids = tuple(ids[row] for row in trained.anchors)
+        self.sample_fingerprint = fingerprint
+
+
+def _fit(spec: EncoderSpec, seeds: tuple[int, ...], models: Models, device: str, progress: Progress) -> list[_Fitted]:
+    groups = _groups(models)
+    first = next(iter(groups.values()))
+    counts = {model: len(layers) for model, layers in groups.items()}
+    if len(set(counts.values())) != 1:
+        raise EncoderError(
+            f"The models have different numbers of layers: {counts}. Training needs the same layers of each."
+        )
+    for layers in groups.values():
+        for layer in layers:
+            check_paired(first[0], layer)
+    units = Units(
+        tuple(tuple(layers[i].values for layers in groups.values()) for i in range(len(first))),
+        tuple(groups),
+        tuple(layer.layer.label for layer in first),
+    )
+    picked = pick_device(device)
+    ids, fingerprint = first[0].samples.ids, first[0].samples.fingerprint
+    return [
+        _Fitted(item, units, ids, fingerprint) for item in train(units, spec, seeds, device=picked, progress=progress)
+    ]
+
+
+def _groups(models: Models) -> dict[str, list[Activations]]:
+    """One list of activations per model; plain matrices are named and numbered."""
+    from contrasim_core.refs import LayerRef, SampleSet
+
+    if models and isinstance(models[0], Activations):
+        return by_model([item for item in models if isinstance(item, Activations)])
+    groups: dict[str, list[Activations]] = {}
+    layers: Any
+    for m, layers in enumerate(models):
+        name = layers[0].layer.model if isinstance(layers[0], Activations) else f"model {m}"
+        if name in groups:
+            raise EncoderError(f"Two models are called {name!r}. Give every model a name of its own.")
+        groups[name] = [
+            item
+            if isinstance(item, Activations)
+            else Activations.of(
+                item,
+                layer=LayerRef(name, i, f"layer {i}"),
+                samples=SampleSet(tuple(str(row) for row in range(len(item)))),
+            )
+            for i, item in enumerate(layers)
+        ]
+    return groups

@@ -1,0 +1,206 @@
+"""Scheduler and workers as processes of their own: `up` starts them, `down` ends them.
+
+They are started apart from the browser application, which could not host them: a process pool inside Streamlit would
+run the page again in every worker.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from contrasim_core.errors import EngineError
+from contrasim_core.store import write_atomic
+
+START_SECONDS = 60
+STOP_SECONDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Files of mutual TLS; all or none."""
+
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all three are given."""
+        return bool(self.ca and self.cert and self.key)
+
+    def arguments(self) -> list[str]:
+        """For Dask's commands."""
+        return ["--tls-ca-file", self.ca, "--tls-cert", self.cert, "--tls-key", self.key] if self.complete else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """What `up` wrote down about the processes it started."""
+
+    scheduler_file: str
+    scheduler: int
+    workers: tuple[int, ...]
+    tls: dict[str, str]
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Workers first: they complain when their scheduler goes before them."""
+        return (*self.workers, self.scheduler)
+
+
+def record_path(root: Path) -> Path:
+    """Where the processes are written down."""
+    return root / "run" / "cluster.json"
+
+
+def find(root: Path) -> Cluster | None:
+    """The running cluster of a store, or None."""
+    path = record_path(root)
+    if not path.is_file():
+        return None
+    data = json.loads(path.read_text(encoding="utf-8"))
+    cluster = Cluster(**{**data, "workers": tuple(data["workers"])})
+    return cluster if _is_ours(cluster.scheduler) else None
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether a process is there and is one of Dask's: process numbers are used again."""
+    import psutil
+
+    try:
+        return any("dask" in part for part in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
+
+
+def check_host(host: str, tls: Tls) -> None:
+    """Refuse to listen beyond this machine without TLS: whoever reaches a scheduler can run code.
+
+    Raises:
+        EngineError: if the host is no loopback address and TLS is not complete.
+    """
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback and not tls.complete:
+        raise EngineError(
+            f"Refused to listen on {host} without TLS: whoever reaches the scheduler can run code. "
+            "Give --tls-ca, --tls-cert and --tls-key, or keep the default host 127.0.0.1."
+        )
+
+
+def gpu_count() -> int:
+    """NVIDIA GPUs of this machine, by asking the driver's tool; 0 if it is not there."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return 0
+    listed = subprocess.run([tool, "-L"], capture_output=True, text=True, check=False)  # noqa: S603
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
+
+
+def up(root: Path, *, host: str = "127.0.0.1", tls: Tls = Tls()) -> tuple[Cluster, bool]:
+    """Start a scheduler and one worker per GPU (or one on the CPU); returns the cluster and whether it is new.
+
+    Raises:
+        EngineError: if the host is refused, or the processes do not come up.
+    """
+    check_host(host, tls)
+    running = find(root)
+    if running is not None:
+        return running, False
+    folder = root / "run"
+    folder.mkdir(parents=True, exist_ok=True)
+    scheduler_file = folder / "scheduler.json"
+    scheduler_file.unlink(missing_ok=True)
+    local = ["--host", host, "--dashboard-address", "127.0.0.1:0", *tls.arguments()]
+    scheduler = _start(
+        ["distributed.cli.dask_scheduler", "--port", "0", "--scheduler-file", str(scheduler_file), *local],
+        folder / "scheduler.log",
+        {},
+    )
+    _wait_for(scheduler_file, scheduler, folder / "scheduler.log")
+    gpus = gpu_count()
+    workers = []
+    for number in range(max(1, gpus)):
+        arguments = [
+            "distributed.cli.dask_worker", "--scheduler-file", str(scheduler_file), *local,
+            "--nworkers", "1", "--nthreads", "1", "--resources", "GPU=1", "--memory-limit", "0",
+            "--local-directory", str(folder / "dask"), "--preload", "contrasim_core.engine.warm_up", "--no-dashboard",
+        ]  # fmt: skip
+        visible = {"CUDA_VISIBLE_DEVICES": str(number)} if gpus else {}
+        workers.append(_start(arguments, folder / f"worker-{number}.log", visible).pid)
+    cluster = Cluster(
+        scheduler_file=str(scheduler_file), scheduler=scheduler.pid, workers=tuple(workers), tls=asdict(tls)
+    )
+    write_atomic(record_path(root), json.dumps(asdict(cluster)))
+    return cluster, True
+
+
+def _start(module: list[str], log: Path, more: dict[str, str]) -> subprocess.Popen[bytes]:
+    environment = {
+        **os.environ,
+        "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "24 hours",  # a long computation may hold the GIL for minutes
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3",
+        **more,
+    }
+    with log.open("wb") as output:
+        return subprocess.Popen(  # noqa: S603 - our own interpreter
+            [sys.executable, "-m", *module],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=environment,
+        )
+
+
+def _wait_for(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
+    limit = time.monotonic() + START_SECONDS
+    while time.monotonic() < limit:
+        if path.is_file() and path.stat().st_size:
+            return
+        if process.poll() is not None:
+            break
+        time.sleep(0.05)
+    tail = log.read_text(encoding="utf-8", errors="replace")[-800:] if log.is_file() else ""
+    raise EngineError(f"The scheduler did not start within {START_SECONDS} s. Its last words:\n{tail}")
+
+
+def down(root: Path) -> list[int]:
+    """End the processes that `up` started; returns their numbers. Runs in progress resume when it is up again."""
+    path = record_path(root)
+    if not path.is_file():
+        return []
+    data = json.loads(path.read_text(encoding="utf-8"))
+    cluster = Cluster(**{**data, "workers": tuple(data["workers"])})
+    ended = [pid for pid in cluster.pids if _is_ours(pid)]
+    for pid in ended:
+        os.kill(pid, signal.SIGTERM)
+    limit = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < limit and any(_is_ours(pid) for pid in ended):
+        _reap(ended)
+        time.sleep(0.05)
+    for pid in ended:
+        if _is_ours(pid):
+            os.killpg(pid, signal.SIGKILL)  # each was started in a session, and so a group, of its own
+    path.unlink(missing_ok=True)
+    return ended
+
+
+def _reap(pids: list[int]) -> None:
+    """Collect children of this very process that have ended, so that they do not look alive."""
+    for pid in pids:
+        try:
+            os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            continue

@@ -1,0 +1,161 @@
+"""The engine on Dask: this process holds a client; scheduler and workers are elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contrasim_core.engine import cluster
+from contrasim_core.engine.base import WorkerInfo
+from contrasim_core.engine.execute import execute
+from contrasim_core.engine.jobs import Job, JobTable
+from contrasim_core.errors import EngineError
+from contrasim_core.specs import Spec
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_SECONDS = 5
+CHECK_EVERY = 2.0  # seconds between looks at the scheduler
+
+
+class DaskEngine:
+    """Submits jobs to the cluster of a store; queued jobs wait in the table while there is none."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self.table = JobTable(self.root)
+        self._client: Client | None = None
+        self._address = ""
+        self._checked = 0.0
+
+    def connect(self) -> Client:
+        """The client, connected.
+
+        Raises:
+            EngineError: if no cluster is up.
+        """
+        found = cluster.find(self.root)
+        if found is None:
+            raise EngineError(
+                "No worker is connected. Results stay readable and new runs wait. Start one with "
+                "`python -m contrasim_core up`."
+            )
+        address = f"{found.scheduler_file} {found.scheduler}"
+        if self._client is None or self._address != address or self._client.status != "running":
+            self.close()
+            self._client = self._open(found)
+            self._address = address
+        return self._client
+
+    def _open(self, found: cluster.Cluster) -> Client:
+        from distributed import Client, Security
+
+        tls = cluster.Tls(**found.tls)
+        security = (
+            Security(tls_ca_file=tls.ca, tls_client_cert=tls.cert, tls_client_key=tls.key, require_encryption=True)
+            if tls.complete
+            else None
+        )
+        try:
+            return Client(
+                scheduler_file=found.scheduler_file, timeout=CONNECT_SECONDS, set_as_default=False, security=security
+            )
+        except (OSError, TimeoutError) as error:
+            raise EngineError(f"The scheduler of {self.root} does not answer: {error}. Run down, then up.") from error
+
+    def close(self) -> None:
+        """Let go of the client; what runs goes on running."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def submit(self, spec: Spec, title: str) -> Job:
+        """Enter the request and hand it to the scheduler, if there is one."""
+        job, new = self.table.submit(spec, title)
+        if new:
+            try:
+                self._send(self.connect(), job.id)
+            except EngineError:
+                return job  # it waits in the table; `recover` sends it when a cluster is up
+        return job
+
+    def _send(self, client: Client, job_id: str) -> None:
+        """One task per job; publishing keeps it alive when this client goes."""
+        future = client.submit(
+            execute,
+            job_id,
+            str(self.root),
+            os.cpu_count(),
+            key=f"job-{job_id}",
+            pure=False,
+            resources={"GPU": 1},
+            retries=2,
+        )
+        client.publish_dataset(future, name=f"job-{job_id}", override=True)
+
+    def recover(self) -> list[str]:
+        """Send what is queued or running in the table but unknown to the scheduler; mark what Dask gave up on.
+
+        Returns:
+            Ids of the jobs that were sent again.
+
+        Raises:
+            EngineError: if no cluster is up.
+        """
+        client = self.connect()
+        self._checked = time.monotonic()
+        known = set(client.list_datasets())
+        sent = []
+        for job in self.table.jobs():
+            name = f"job-{job.id}"
+            if job.active and name not in known:
+                self._send(client, job.id)
+                sent.append(job.id)
+            elif job.active:
+                self._check_lost(client, job, name)
+            elif name in known:
+                client.unpublish_dataset(name)
+        return sent
+
+    def _check_lost(self, client: Client, job: Job, name: str) -> None:
+        future: Any = client.get_dataset(name)
+        if future.status in ("error", "lost"):
+            reason = str(future.exception(timeout=5)) if future.status == "error" else "it was lost"
+            self.table.finish(job.id, "failed", f"The worker died each time it was tried: {reason}")
+        elif future.status == "finished" and self.table.job(job.id).active:
+            self.table.finish(job.id, "failed", "The worker ended without saying how.")
+
+    def look(self) -> None:
+        """`recover`, but at most every two seconds and without complaint: for pages that poll."""
+        if time.monotonic() - self._checked > CHECK_EVERY:
+            self._checked = time.monotonic()
+            try:
+                self.recover()
+            except EngineError:
+                return
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a job to stop at its next batch or epoch; one that waits is cancelled at once."""
+        job = self.table.cancel(job_id)
+        if job.state == "cancelled" and self._client is not None:
+            name = f"job-{job_id}"
+            if name in self._client.list_datasets():
+                future: Any = self._client.get_dataset(name)
+                future.cancel()
+                self._client.unpublish_dataset(name)
+        return job
+
+    def workers(self) -> list[WorkerInfo]:
+        """The connected workers; empty if there is no cluster."""
+        try:
+            found = self.connect().scheduler_info(n_workers=-1)["workers"]
+        except EngineError:
+            return []
+        gpus = cluster.gpu_count()
+        return [
+            WorkerInfo(str(address), "GPU" if gpus else "CPU", int(info.get("metrics", {}).get("executing", 0)))
+            for address, info in found.items()
+        ]

@@ -1,0 +1,226 @@
+"""The job table: what was asked for, by spec key, and how far it is. SQLite in WAL mode; no torch.
+
+A worker tells how far it is through `jobs/<id>/status.json`, replaced atomically, and looks for `jobs/<id>/cancel`.
+Whoever reads the table folds finished statuses into it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from contrasim_core.errors import MissingArtifactError
+from contrasim_core.specs import Spec, spec_from_json
+from contrasim_core.store import write_atomic
+
+State = Literal["queued", "running", "cancelling", "cancelled", "done", "failed"]
+ACTIVE: tuple[State, ...] = ("queued", "running", "cancelling")
+TABLE = """
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, title TEXT NOT NULL, spec TEXT NOT NULL,
+    state TEXT NOT NULL, created REAL NOT NULL, ended REAL, error TEXT NOT NULL DEFAULT ''
+);
+CREATE UNIQUE INDEX IF NOT EXISTS one_active ON jobs (kind, key)
+    WHERE state IN ('queued', 'running', 'cancelling');
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One request.
+
+    Attributes:
+        id: of the job; the same spec asked for again later is another job.
+        kind: of the spec.
+        key: of the spec, under which the artifact will be found.
+        title: one line for people.
+        state: where it is.
+        created: seconds since 1970.
+        ended: when it was done, failed or cancelled.
+        done: units of work finished.
+        total: units in all; 0 before the work began.
+        message: what is being done, in words.
+        error: what went wrong, in words.
+        worker: who works on it.
+        starts: how often work on it began; more than once if a worker died.
+    """
+
+    id: str
+    kind: str
+    key: str
+    title: str
+    state: State
+    created: float
+    ended: float | None = None
+    done: float = 0.0
+    total: float = 0.0
+    message: str = ""
+    error: str = ""
+    worker: str = ""
+    starts: int = 0
+
+    @property
+    def active(self) -> bool:
+        """Whether it may still change."""
+        return self.state in ACTIVE
+
+    @property
+    def share(self) -> float:
+        """Finished share, 0 to 1."""
+        return 1.0 if self.state == "done" else min(1.0, self.done / self.total) if self.total else 0.0
+
+
+class JobTable:
+    """The table under one store root; safe to use from several processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "jobs"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._connect() as table:
+            table.executescript(TABLE)
+
+    @contextmanager
+    def _connect(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.root / "jobs.sqlite", timeout=30)) as table:
+            table.execute("PRAGMA journal_mode=WAL")
+            table.row_factory = sqlite3.Row
+            with table:
+                yield table
+
+    def submit(self, spec: Spec, title: str) -> tuple[Job, bool]:
+        """Enter a request; returns the job, and whether it is new: an active job of that key is returned as it is."""
+        with self._connect() as table:
+            found = self._active(table, spec)
+            if found is not None:
+                return found, False
+            job = Job(
+                id=uuid.uuid4().hex[:12], kind=spec.kind, key=spec.key, title=title, state="queued", created=time.time()
+            )
+            try:
+                table.execute(
+                    "INSERT INTO jobs (id, kind, key, title, spec, state, created) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (job.id, job.kind, job.key, job.title, spec.to_json(), job.state, job.created),
+                )
+            except sqlite3.IntegrityError:  # another process was faster
+                found = self._active(table, spec)
+                if found is None:
+                    raise
+                return found, False
+            return job, True
+
+    def _active(self, table: sqlite3.Connection, spec: Spec) -> Job | None:
+        rows = table.execute("SELECT * FROM jobs WHERE kind = ? AND key = ?", (spec.kind, spec.key)).fetchall()
+        jobs = [self._with_status(row) for row in rows]
+        return next((job for job in jobs if job.active), None)
+
+    def jobs(self, limit: int = 200) -> list[Job]:
+        """The latest jobs, newest first, finished statuses folded in."""
+        with self._connect() as table:
+            rows = table.execute("SELECT * FROM jobs ORDER BY created DESC LIMIT ?", (limit,)).fetchall()
+            jobs = [self._with_status(row) for row in rows]
+            for row, job in zip(rows, jobs, strict=True):
+                if row["state"] != job.state and not job.active:
+                    self._write_end(table, job)
+        return jobs
+
+    def job(self, job_id: str) -> Job:
+        """One job.
+
+        Raises:
+            MissingArtifactError: if there is none.
+        """
+        with self._connect() as table:
+            row = table.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise MissingArtifactError(f"There is no job {job_id} in {self.root}.")
+        return self._with_status(row)
+
+    def spec(self, job_id: str) -> Spec:
+        """What a job was asked to do."""
+        with self._connect() as table:
+            row = table.execute("SELECT spec FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise MissingArtifactError(f"There is no job {job_id} in {self.root}.")
+        return spec_from_json(row["spec"])
+
+    def latest(self, kind: str, key: str) -> Job | None:
+        """The newest job of a spec key; None if it was never asked for."""
+        return next((job for job in self.jobs() if job.kind == kind and job.key == key), None)
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a job to stop; one that has not begun is cancelled at once."""
+        job = self.job(job_id)
+        if not job.active:
+            return job
+        (self._folder(job_id) / "cancel").touch()
+        if job.starts == 0:
+            return self.finish(job_id, "cancelled", "Cancelled before it began.")
+        with self._connect() as table:
+            table.execute("UPDATE jobs SET state = 'cancelling' WHERE id = ?", (job_id,))
+        return self.job(job_id)
+
+    def finish(self, job_id: str, state: State, error: str = "") -> Job:
+        """Set the end of a job from outside its worker."""
+        job = replace(self.job(job_id), state=state, error=error, ended=time.time())
+        self.write_status(job_id, state=state, error=error, ended=job.ended)
+        with self._connect() as table:
+            self._write_end(table, job)
+        return job
+
+    def _write_end(self, table: sqlite3.Connection, job: Job) -> None:
+        table.execute(
+            "UPDATE jobs SET state = ?, ended = ?, error = ? WHERE id = ?", (job.state, job.ended, job.error, job.id)
+        )
+
+    def _folder(self, job_id: str) -> Path:
+        folder = self.folder / job_id
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def cancel_asked(self, job_id: str) -> bool:
+        """Whether somebody asked this job to stop."""
+        return (self.folder / job_id / "cancel").exists()
+
+    def write_status(self, job_id: str, **facts: Any) -> None:
+        """Replace a job's status file, keeping what is not given."""
+        path = self._folder(job_id) / "status.json"
+        write_atomic(path, json.dumps({**self.read_status(job_id), **facts}))
+
+    def read_status(self, job_id: str) -> dict[str, Any]:
+        """A job's status file; empty if there is none."""
+        path = self.folder / job_id / "status.json"
+        try:
+            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return facts
+
+    def _with_status(self, row: sqlite3.Row) -> Job:
+        status = self.read_status(row["id"])
+        state: State = row["state"]
+        if state in ACTIVE and status.get("state") not in (None, state):
+            told: State = status["state"]
+            state = "cancelling" if state == "cancelling" and told in ACTIVE else told
+        return Job(
+            id=row["id"],
+            kind=row["kind"],
+            key=row["key"],
+            title=row["title"],
+            state=state,
+            created=row["created"],
+            ended=row["ended"] or status.get("ended"),
+            done=status.get("done", 0.0),
+            total=status.get("total", 0.0),
+            message=status.get("message", ""),
+            error=row["error"] or status.get("error", ""),
+            worker=status.get("worker", ""),
+            starts=status.get("starts", 0),
+        )

@@ -1,0 +1,311 @@
+"""Whole grids at once: the sums every linear measure needs, for all pairs of layers, by large matrix products.
+
+Two routes to <K_a, K_b> = |X_a'X_b|_F^2, chosen by arithmetic:
+
+* Gram route, for n < sum of widths: n x n Gram matrices in square blocks of rows, symmetric halves only, every layer's
+  block flattened to a row of one matrix whose product with itself holds all pairs. Memory independent of n.
+* feature route, otherwise: cross-covariances accumulated over blocks of rows. Memory independent of n.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contrasim_core.errors import ConstantLayerError, RepresentationError, TooFewSamplesError
+from contrasim_core.linalg import RANK_TOLERANCE, Spectrum, check_spread, row_blocks, squared_distances
+from contrasim_core.measure.factors import LayerFactors, PairFactors
+from contrasim_core.progress import Progress, silent
+
+Array = NDArray[np.float64]
+Bulk = tuple[Array, Array | None]
+GRAM_BLOCK = 256  # rows; 256 x 256 products are summed in float32 at a time, then in float64
+STREAM_BLOCK = 4096
+
+
+@dataclass(frozen=True)
+class Own:
+    """Sums of each layer with itself, all [L]: |X'X|_F^2, sum of |x_i|^4, |X|_F^2, and the layers' names."""
+
+    gram: Array
+    rows: Array
+    norm: Array
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CrossSums:
+    """Sums over samples for all pairs (a, b) of layers of two lists.
+
+    Attributes:
+        n: samples.
+        gram: |X_a'X_b|_F^2, [A, B].
+        rows: sum over i of |a_i|^2 |b_i|^2, [A, B].
+        a: the layers of the first list, each with itself.
+        b: those of the second.
+    """
+
+    n: int
+    gram: Array
+    rows: Array
+    a: Own
+    b: Own
+
+
+def _cka(sums: CrossSums) -> Bulk:
+    scale = np.sqrt(np.outer(sums.a.gram, sums.b.gram))
+    return sums.gram / scale, np.outer(sums.a.norm, sums.b.norm) / ((sums.n - 1) * scale)
+
+
+def _hsic(sums: CrossSums) -> Bulk:
+    return sums.gram / (sums.n - 1) ** 2, None
+
+
+def _debiased(sums: CrossSums) -> Bulk:
+    cross = _debias(sums.n, sums.gram, sums.rows, np.outer(sums.a.norm, sums.b.norm))
+    return cross / np.sqrt(np.outer(_own_debiased(sums.n, sums.a), _own_debiased(sums.n, sums.b))), None
+
+
+def _debias(n: int, gram: Array, rows: Array, norms: Array) -> Array:
+    if n < 4:
+        raise TooFewSamplesError(f"cka.debiased needs at least 4 samples; there are {n}.")
+    values: Array = gram - n / (n - 2) * rows + norms / ((n - 1) * (n - 2))
+    return values
+
+
+def _own_debiased(n: int, own: Own) -> Array:
+    values = _debias(n, own.gram, own.rows, own.norm**2)
+    for value, gram, name in zip(values, own.gram, own.names, strict=True):
+        if value <= 1e-12 * gram:
+            raise ConstantLayerError(f"{name}: its debiased self-similarity is not positive at n = {n}.")
+    return values
+
+
+CROSS_GRAM: dict[str, Callable[[CrossSums], Bulk]] = {
+    "cka.linear": _cka,
+    "cka.debiased": _debiased,
+    "hsic.linear": _hsic,
+}
+
+
+def cross_sums(rows: Sequence[LayerFactors], columns: Sequence[LayerFactors]) -> CrossSums:
+    """The sums of two lists of layers held in memory, by the cheaper route."""
+    same = all(a is b for a, b in zip(rows, columns, strict=False)) and len(rows) == len(columns)
+    layers = list(rows) if same else [*rows, *columns]
+    n, width = layers[0].n, sum(layer.centred.shape[1] for layer in layers)
+    products = _gram_route(layers) if n < width else _feature_route(layers)
+    lengths = torch.stack([layer.row_sq_norms for layer in layers])
+    row_products = (lengths @ lengths.T).cpu().numpy()
+    norms = np.array([layer.sq_norm for layer in layers])
+    first = np.arange(len(rows))
+    second = first if same else np.arange(len(rows), len(layers))
+
+    def own(part: NDArray[np.int64]) -> Own:
+        names = tuple(layers[i].name for i in part)
+        return Own(products.diagonal()[part], row_products.diagonal()[part], norms[part], names)
+
+    picked = np.ix_(first, second)
+    return CrossSums(n=n, gram=products[picked], rows=row_products[picked], a=own(first), b=own(second))
+
+
+def _working(layer: LayerFactors) -> Float[Tensor, "n d"]:
+    """The centred layer in the precision of its input; scaled so that float32 products cannot overflow."""
+    scale = math.sqrt(layer.sq_norm)
+    return (layer.centred / scale).to(layer.values.dtype)
+
+
+def _rescale(products: Float[Tensor, "l l"], layers: Sequence[LayerFactors]) -> Array:
+    norms = np.array([layer.sq_norm for layer in layers])
+    values: Array = products.cpu().numpy() * np.outer(norms, norms)
+    return values
+
+
+def _gram_route(layers: Sequence[LayerFactors]) -> Array:
+    """<K_a, K_b> for all pairs from blocks of Gram matrices; about n^2 sum(d) / 2 + n^2 L^2 / 2 multiplications."""
+    matrices = [_working(layer) for layer in layers]
+    n, count = layers[0].n, len(layers)
+    total = torch.zeros(count, count, dtype=torch.float64, device=matrices[0].device)
+    buffer = torch.empty(count, GRAM_BLOCK * GRAM_BLOCK, dtype=matrices[0].dtype, device=matrices[0].device)
+    blocks = row_blocks(n, GRAM_BLOCK)
+    for i, first in enumerate(blocks):
+        for second in blocks[i:]:
+            height, breadth = first.stop - first.start, second.stop - second.start
+            block = buffer[:, : height * breadth]
+            for k, matrix in enumerate(matrices):
+                torch.mm(matrix[first], matrix[second].T, out=block[k].view(height, breadth))
+            weight = 1.0 if first == second else 2.0
+            total += weight * (block @ block.T).double()
+    return _rescale(total, layers)
+
+
+def _feature_route(layers: Sequence[LayerFactors]) -> Array:
+    """|X_a'X_b|_F^2 for all pairs from cross-covariances."""
+    matrices = [_working(layer) for layer in layers]
+    count = len(layers)
+    total = torch.zeros(count, count, dtype=torch.float64)
+    for a in range(count):
+        for b in range(a, count):
+            value = cross_product(matrices[a], matrices[b]).square().sum().cpu()
+            total[a, b] = total[b, a] = value
+    return _rescale(total, layers)
+
+
+def cross_product(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> Float[Tensor, "dx dy"]:
+    """X'Y in float64, from products in the precision of x over blocks of rows."""
+    if x.dtype == torch.float64:
+        return x.T @ y
+    total = torch.zeros(x.shape[1], y.shape[1], dtype=torch.float64, device=x.device)
+    for block in row_blocks(len(x), STREAM_BLOCK):
+        total += (x[block].T @ y[block]).double()
+    return total
+
+
+def rbf_grid(rows: Sequence[LayerFactors], columns: Sequence[LayerFactors], t: float) -> Bulk:
+    """RBF CKA of all pairs and its expectation under shuffled rows, by blocks of rows.
+
+    The kernels are centred by algebra on their row sums, so no n x n kernel of more than one layer is ever held.
+    """
+    same = len(rows) == len(columns) and all(a is b for a, b in zip(rows, columns, strict=True))
+    layers = list(rows) if same else [*rows, *columns]
+    n, count = layers[0].n, len(layers)
+    sigmas = [layer.bandwidth(squared_distances(layer.centred, layer.centred).fill_diagonal_(0), t) for layer in layers]
+    products = torch.zeros(count, count, dtype=torch.float64)
+    sums = torch.zeros(count, n, dtype=torch.float64)
+    for block in row_blocks(n, max(1, 2**22 // n)):
+        kernels = torch.stack([_kernel_rows(layer, block, sigma) for layer, sigma in zip(layers, sigmas, strict=True)])
+        sums[:, block] = kernels.sum(2).cpu()
+        flat = kernels.flatten(1)
+        products += (flat @ flat.T).cpu()
+    totals = sums.sum(1)
+    hsic = (products - 2 / n * sums @ sums.T + torch.outer(totals, totals) / n**2).numpy()
+    traces = (n - totals / n).numpy()
+    first = np.arange(len(rows))
+    second = first if same else np.arange(len(rows), count)
+    scale = np.sqrt(np.outer(hsic.diagonal()[first], hsic.diagonal()[second]))
+    return hsic[np.ix_(first, second)] / scale, np.outer(traces[first], traces[second]) / ((n - 1) * scale)
+
+
+def _kernel_rows(layer: LayerFactors, block: slice, sigma_squared: float) -> Float[Tensor, "b n"]:
+    distances = squared_distances(layer.centred[block], layer.centred)
+    index = torch.arange(block.start, block.stop)
+    distances[index - block.start, index] = 0
+    return torch.exp(-distances / (2 * sigma_squared))
+
+
+class StreamedFactors(LayerFactors):
+    """Factors of a layer that was only ever seen in blocks of rows: what a covariance knows, and row lengths."""
+
+    def __init__(self, name: str, sums: _OwnSums) -> None:
+        self.name = name
+        self.n = len(sums.lengths)
+        self._refusal = sums.refusal(name)
+        if self._refusal is not None:
+            return
+        values, vectors = torch.linalg.eigh(sums.covariance)
+        singular = values.clamp(min=0).sqrt().flip(0)
+        rank = int((singular > RANK_TOLERANCE * singular[0]).sum())
+        vt = vectors.flip(1).T[:rank]
+        self.__dict__["spectrum"] = Spectrum(torch.empty(0, rank), singular[:rank], vt, len(sums.covariance))
+        self.__dict__["sq_norm"] = float(sums.covariance.trace())
+        self.__dict__["row_sq_norms"] = sums.lengths
+        self.whitening = vt.T / singular[:rank]
+
+    @property
+    def centred(self) -> Float[Tensor, "n d"]:
+        """Not held in memory: asked for only where the layer is undefined, which it then says."""
+        assert self._refusal is not None  # noqa: S101 - measures that stream need no more than the factors above
+        raise self._refusal
+
+
+class _OwnSums:
+    """One layer's covariance, row lengths and size, gathered block by block."""
+
+    def __init__(self, mean: Float[Tensor, " d"]) -> None:
+        self.mean = mean
+        self.covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+        self.size = 0.0
+        self._lengths: list[Tensor] = []
+
+    def add(self, block: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
+        """Take a block of raw rows; returns it centred."""
+        wide = block.double()
+        self.size += float(wide.square().sum())
+        centred = wide - self.mean
+        self.covariance += centred.T @ centred
+        self._lengths.append(centred.square().sum(1))
+        return centred
+
+    @property
+    def lengths(self) -> Float[Tensor, " n"]:
+        """Squared length of every centred row."""
+        return torch.cat(self._lengths)
+
+    def refusal(self, name: str) -> RepresentationError | None:
+        """Why no measure is defined for this layer; None if it is fine."""
+        try:
+            check_spread(name, self.n, float(self.covariance.trace()) ** 0.5, self.size**0.5)
+        except RepresentationError as error:
+            return error
+        return None
+
+    @property
+    def n(self) -> int:
+        """Rows seen so far."""
+        return sum(len(part) for part in self._lengths)
+
+
+Reader = Callable[[int, int], Tensor]
+
+
+def streamed_pairs(
+    rows: Sequence[tuple[str, Reader]], columns: Sequence[tuple[str, Reader]], n: int, progress: Progress = silent
+) -> list[list[PairFactors]]:
+    """Factors of all pairs in two passes over blocks of rows, with memory independent of n.
+
+    The first pass takes the means, the second the centred cross-covariances. Singular values come from eigenvalues
+    of the covariance, so that those below about 1e-7 of the largest are lost.
+
+    Args:
+        rows: name and reader (start, stop) -> [stop - start, d] of each layer of the first list.
+        columns: of the second list.
+        n: samples.
+        progress: told after each block.
+    """
+    sides = (list(rows), list(columns))
+    own = [[_OwnSums(_streamed_mean(read, n)) for _, read in side] for side in sides]
+    cross = [[torch.zeros(len(a.mean), len(b.mean), dtype=torch.float64) for b in own[1]] for a in own[0]]
+    for block in row_blocks(n, STREAM_BLOCK):
+        left, right = (
+            [sums.add(read(block.start, block.stop)) for (_, read), sums in zip(side, side_sums, strict=True)]
+            for side, side_sums in zip(sides, own, strict=True)
+        )
+        for i, x in enumerate(left):
+            for j, y in enumerate(right):
+                cross[i][j] += x.T @ y
+        progress(block.stop, n, "Streaming rows")
+    first, second = (
+        [StreamedFactors(name, sums) for (name, _), sums in zip(side, side_sums, strict=True)]
+        for side, side_sums in zip(sides, own, strict=True)
+    )
+    return [[_streamed_pair(a, b, cross[i][j]) for j, b in enumerate(second)] for i, a in enumerate(first)]
+
+
+def _streamed_mean(read: Reader, n: int) -> Float[Tensor, " d"]:
+    total = torch.zeros((), dtype=torch.float64)
+    for block in row_blocks(n, STREAM_BLOCK):
+        total = total + read(block.start, block.stop).double().sum(0)
+    return total / n
+
+
+def _streamed_pair(a: StreamedFactors, b: StreamedFactors, cross: Float[Tensor, "da db"]) -> PairFactors:
+    pair = PairFactors(a, b)
+    if "spectrum" in a.__dict__ and "spectrum" in b.__dict__:
+        pair.__dict__["coupling"] = a.whitening.T @ cross @ b.whitening
+    return pair

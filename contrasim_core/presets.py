@@ -1,0 +1,165 @@
+"""Ready-made requests: what a bundled family is judged on, and which measures words such as `all` stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contrasim_core.data import resolve_data
+from contrasim_core.errors import SpecError
+from contrasim_core.models import expand_models, resolve_model
+from contrasim_core.specs import ENCODER_KINDS, BenchmarkSpec, EncoderSpec, ExtractionSpec, Pooling, Protocol, TrainSpec
+from contrasim_core.zoo.recipes import RECIPES, Recipe
+
+CLOSED_FORM_IDS = (
+    "cka.linear",
+    "cka.rbf",
+    "cka.debiased",
+    "cca.mean",
+    "cca.r2",
+    "svcca",
+    "pwcca",
+    "regression.r2",
+    "hsic.linear",
+    "procrustes",
+    "dot",
+    "norm",
+)
+KORNBLITH_IDS = (
+    "cca.mean",
+    "cca.r2",
+    "svcca",
+    "svcca:summary=r2",
+    "pwcca",
+    "regression.r2",
+    "hsic.linear",
+    "cka.linear",
+    "cka.rbf:t=0.2",
+    "cka.rbf:t=0.4",
+    "cka.rbf",
+)
+"""The indexes of Table 2 of arXiv:1905.00414, in its order."""
+PAPER = EncoderSpec()
+"""Training options of arXiv:2303.16992, section 6."""
+QUICK = EncoderSpec(epochs=12, batch_rows=128)
+"""Training options for bundled models: small batches and few passes are enough for them, on two cores."""
+
+
+def expand_measures(text: str) -> tuple[str, ...]:
+    """Measure ids from a comma-separated list; `all`, `closed-form`, `learned` and `kornblith` stand for several.
+
+    Options of a measure are written after a colon, several of them separated by `;`: `svcca:threshold=0.9;summary=r2`.
+    """
+    groups = {
+        "all": (*CLOSED_FORM_IDS, *ENCODER_KINDS),
+        "closed-form": CLOSED_FORM_IDS,
+        "learned": tuple(ENCODER_KINDS),
+        "kornblith": KORNBLITH_IDS,
+    }
+    found: dict[str, None] = {}
+    for part in (item.strip() for item in text.split(",")):
+        found.update(dict.fromkeys(groups.get(part, (part.replace(";", ","),) if part else ())))
+    if not found:
+        raise SpecError("No measure is named. Give ids separated by commas, or 'all'.")
+    return tuple(found)
+
+
+def recipe_for(names: Sequence[str]) -> Recipe | None:
+    """The recipe that all these models come from; None if they are not of one bundled family."""
+    families = {name.rpartition("-")[0] for name in names}
+    return next((item for item in RECIPES if families == {item.family}), None)
+
+
+def benchmark_spec(
+    models: str,
+    *,
+    measures: Sequence[str],
+    data: str | None = None,
+    transfer: str | None = None,
+    protocols: Sequence[Protocol] | None = None,
+    pairs: str = "all",
+    pooling: Pooling | None = None,
+    unseen_models: int | None = None,
+    rows: int | None = None,
+    encoder: EncoderSpec | None = None,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+) -> BenchmarkSpec:
+    """Layer prediction for a bundled family, or for models and data of one's own.
+
+    Args:
+        models: a bundled family, or names separated by commas.
+        measures: measure ids.
+        data: data set with a train and a test split; the family's own if left out.
+        transfer: second data set; the family's own if left out.
+        protocols: all that the data allow, if left out.
+        pairs: `all` or `disjoint`.
+        pooling: the family's own if left out.
+        unseen_models: how many models `unseen` keeps from training; 4, or as many as leave two.
+        rows: the family's own if left out.
+        encoder: training options; `QUICK` for bundled models, else the paper's.
+        seeds: encoder seeds.
+
+    Raises:
+        SpecError: if models of one's own come without data.
+    """
+    names = expand_models(models)
+    known = recipe_for(names)
+    source = data or (known.test if known else None)
+    if source is None:
+        raise SpecError(f"{models} is no bundled family, so say which --data to use (a data set with train and test).")
+    second = transfer or (known.transfer if known and data is None else None)
+    keep = unseen_models if unseen_models is not None else max(0, min(4, len(names) - 2))
+    allowed: dict[Protocol, bool] = {"seen": True, "unseen": keep >= 2, "transfer": second is not None}
+    wanted = protocols or [name for name, there in allowed.items() if there]
+    return BenchmarkSpec(
+        models=tuple(resolve_model(name) for name in names),
+        train=resolve_data(source, split="train"),
+        test=resolve_data(source, split="test"),
+        transfer_test=resolve_data(second, split="test") if second and "transfer" in wanted else None,
+        measures=tuple(measures),
+        protocols=tuple(wanted),
+        pairs="disjoint" if pairs == "disjoint" else "all",
+        unseen_models=keep,
+        pooling=pooling or (known.pooling if known else "mean"),
+        rows=rows if rows is not None else (known.rows if known else None),
+        encoder=encoder or (QUICK if known else PAPER),
+        seeds=tuple(seeds),
+    )
+
+
+def train_spec(
+    models: str,
+    *,
+    encoder: EncoderSpec,
+    data: str | None = None,
+    pooling: Pooling | None = None,
+    rows: int | None = None,
+    seeds: Sequence[int] = (0,),
+) -> TrainSpec:
+    """Encoders for a bundled family, or for models and data of one's own; the embeddings (layer 0) are left out.
+
+    Args:
+        models: a bundled family, or names separated by commas.
+        encoder: what to train.
+        data: data set with a train split; the family's own if left out.
+        pooling: the family's own if left out, else `mean`.
+        rows: the family's own if left out.
+        seeds: one encoder each.
+
+    Raises:
+        SpecError: if models of one's own come without data.
+    """
+    names = expand_models(models)
+    known = recipe_for(names)
+    source = data or (known.test if known else None)
+    if source is None:
+        raise SpecError(f"{models} is no bundled family, so say which --data to train on.")
+    pinned = resolve_data(source, split="train")
+    how: Pooling = pooling or (known.pooling if known else "mean")
+    sources = tuple(ExtractionSpec(model=resolve_model(name), data=pinned, pooling=how) for name in names)
+    return TrainSpec(
+        encoder=encoder,
+        sources=sources,
+        layers=tuple(range(1, known.depth + 1)) if known else None,
+        rows=rows if rows is not None else (known.rows if known else None),
+        seeds=tuple(seeds),
+    )

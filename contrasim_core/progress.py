@@ -1,0 +1,65 @@
+"""Progress and cancellation are arguments of the long-running functions, never globals."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Protocol
+
+from contrasim_core.errors import RunCancelled
+
+
+class Progress(Protocol):
+    """Called now and then with the work done, the work in total and what is being done.
+
+    A call may raise `RunCancelled`; the caller lets it pass, so that calling it often makes a run cancellable.
+    """
+
+    def __call__(self, done: float, total: float, message: str, /) -> None:
+        """Report that `done` of `total` units are finished."""
+
+
+def silent(_done: float, _total: float, _message: str, /) -> None:
+    """Report to nobody."""
+
+
+class Cancellable:
+    """Passes progress on to `inner` until `cancel` is called, then raises `RunCancelled` at the next report."""
+
+    def __init__(self, inner: Progress = silent) -> None:
+        self._inner = inner
+        self._stop = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask the run to stop at its next batch or epoch."""
+        self._stop.set()
+
+    def __call__(self, done: float, total: float, message: str, /) -> None:
+        """Pass the report on, or stop the run."""
+        if self._stop.is_set():
+            raise RunCancelled(f"Cancelled at {message} ({done:g} of {total:g}).")
+        self._inner(done, total, message)
+
+
+def share(progress: Progress, part: int, parts: int, prefix: str = "") -> Progress:
+    """A progress for step `part` (from 0) of `parts` equal steps, which fills only its share of the whole."""
+
+    def report(done: float, total: float, message: str, /) -> None:
+        progress(part + (done / total if total else 1.0), parts, f"{prefix}{message}")
+
+    return report
+
+
+def eta_seconds(started: float, done: float, total: float, now: float | None = None) -> float | None:
+    """Seconds still to go if the rest runs as fast as what is done; None before anything is done.
+
+    Args:
+        started: `time.monotonic()` at the start.
+        done: units finished.
+        total: units in all.
+        now: `time.monotonic()` now; taken if None.
+    """
+    if done <= 0 or total <= 0:
+        return None
+    elapsed = (time.monotonic() if now is None else now) - started
+    return max(0.0, elapsed * (total - done) / done)

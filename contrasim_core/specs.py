@@ -1,0 +1,304 @@
+"""What a run is asked to do: frozen, checked, and keyed by their content. Standard library only.
+
+A spec says *what* to compute and never *where*: device, batch size and number of threads are not in it, because they
+change the result by no more than rounding. Same spec, same key; every field changes the key.
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from typing import Any, ClassVar, Literal, Self, Union, get_args, get_origin
+
+from contrasim_core.errors import SpecError
+from contrasim_core.refs import DatasetRef, ModelRef, digest
+
+SPEC_FORMAT = 1
+Pooling = Literal["cls", "mean", "last", "word", "spatial-mean"]
+Dtype = Literal["float32", "float16", "bfloat16"]
+EncoderKind = Literal["contrasim", "contrasim.norm", "contrasim.relative", "deepdot", "deepcka"]
+Protocol = Literal["seen", "unseen", "transfer"]
+ENCODER_KINDS: tuple[str, ...] = get_args(EncoderKind)
+PROTOCOLS: tuple[str, ...] = get_args(Protocol)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Base of all specs: literal fields are checked on creation, and the key is a digest of everything."""
+
+    kind: ClassVar[str] = "spec"
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for item in fields(self):
+            _check_literal(type(self).__name__, item.name, hints[item.name], getattr(self, item.name))
+
+    @property
+    def key(self) -> str:
+        """Sixteen hex digits: the digest of the kind, the format number and every field."""
+        return digest([json.dumps({"format": SPEC_FORMAT, "kind": self.kind, **asdict(self)}, sort_keys=True)])
+
+    def to_json(self) -> str:
+        """The spec as JSON text that `spec_from_json` reads back."""
+        return json.dumps({"format": SPEC_FORMAT, "kind": self.kind, "spec": asdict(self)}, sort_keys=True, indent=1)
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed, checked again."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return type(self)(**{**values, **changes})
+
+
+def _check_literal(owner: str, name: str, hint: Any, value: Any) -> None:
+    options = _literal_options(hint)
+    if options and value not in options:
+        known = ", ".join(repr(option) for option in options)
+        raise SpecError(f"{owner}.{name} is {value!r}. It can be: {known}.")
+
+
+def _literal_options(hint: Any) -> tuple[Any, ...]:
+    """The values a `Literal` (or a union of nothing but literals and None) allows; empty for other types."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        parts = [(None,) if part is type(None) else _literal_options(part) for part in get_args(hint)]
+        return sum(parts, ()) if all(parts) else ()
+    return ()
+
+
+def require(condition: bool, message: str) -> None:  # noqa: FBT001 - an assertion with a message
+    """Raise `SpecError(message)` unless the condition holds."""
+    if not condition:
+        raise SpecError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractionSpec(Spec):
+    """One model run over one data set, pooled to one row per sample (or per word).
+
+    Attributes:
+        model: the model, pinned by fingerprint.
+        data: the samples, pinned by fingerprint.
+        layers: `"all"`, or layer indices (Hugging Face) or module names and globs (other modules).
+        pooling: how positions become one row: see README, "Words".
+        dtype: number format of the forward pass; pooling is done in float32 whatever it is.
+        max_length: tokens after which a text is cut.
+    """
+
+    kind: ClassVar[str] = "activations"
+    model: ModelRef
+    data: DatasetRef
+    layers: Literal["all"] | tuple[int | str, ...] = "all"
+    pooling: Pooling = "mean"
+    dtype: Dtype = "float32"
+    max_length: int = 128
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.layers == "all" or len(self.layers) > 0, "ExtractionSpec.layers is empty. Name a layer, or 'all'.")
+        require(self.max_length >= 1, f"ExtractionSpec.max_length is {self.max_length}. It must be 1 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec(Spec):
+    """A ContraSim encoder, or one of its ablations: architecture, loss and training. Defaults are the paper's.
+
+    Attributes:
+        encoder: which learned measure this is. `contrasim` scores by mean dot product (eq. 2),
+            `contrasim.norm` by 1 - distance (eq. 10), `contrasim.relative` sees rows through their similarities
+            to anchor samples (arXiv:2209.15430); `deepdot` and `deepcka` are trained on positives only (eq. 4).
+        hidden: widths of the hidden layers.
+        out_dim: width of the encoding.
+        loss: `supcon` is the supervised-contrastive form of the published code (mean over positives of the
+            log-softmax over all other examples); `eq3` is the paper's equation 3 to the letter.
+        temperature: tau of the loss.
+        learning_rate: of Adam.
+        weight_decay: of Adam.
+        batch_rows: samples per training step.
+        epochs: passes over the training samples.
+        anchors: anchor samples of `contrasim.relative`; ignored by the others.
+        held_out: share of the training samples kept back for the accuracy curve.
+        seed: initial weights, order of samples, choice of anchors.
+    """
+
+    kind: ClassVar[str] = "encoder"
+    encoder: EncoderKind = "contrasim"
+    hidden: tuple[int, ...] = (512, 256)
+    out_dim: int = 128
+    loss: Literal["supcon", "eq3"] = "supcon"
+    temperature: float = 0.07
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    batch_rows: int = 1024
+    epochs: int = 50
+    anchors: int = 128
+    held_out: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("temperature", "learning_rate"):
+            require(getattr(self, name) > 0, f"EncoderSpec.{name} is {getattr(self, name)}. It must be above 0.")
+        for name, least in (("out_dim", 1), ("batch_rows", 4), ("epochs", 1), ("anchors", 2)):
+            require(
+                getattr(self, name) >= least,
+                f"EncoderSpec.{name} is {getattr(self, name)}. It must be {least} or more.",
+            )
+        require(self.weight_decay >= 0, f"EncoderSpec.weight_decay is {self.weight_decay}. It must be 0 or more.")
+        require(all(width >= 1 for width in self.hidden), f"EncoderSpec.hidden is {self.hidden}. Widths start at 1.")
+        require(0 <= self.held_out < 1, f"EncoderSpec.held_out is {self.held_out}. It must be in [0, 1).")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec(Spec):
+    """Encoders trained together on the same representations, one per seed; `encoder.seed` is not used.
+
+    Attributes:
+        encoder: what to train.
+        sources: one extraction per model, all on the same training samples.
+        layers: layer indices to train on, the same in every model; None for all.
+        rows: cut the representations to this many rows (words are many); None for all.
+        seeds: one encoder each.
+    """
+
+    kind: ClassVar[str] = "encoders"
+    encoder: EncoderSpec
+    sources: tuple[ExtractionSpec, ...]
+    layers: tuple[int, ...] | None = None
+    rows: int | None = None
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(len(self.sources) >= 2, f"TrainSpec.sources has {len(self.sources)} model(s). Training contrasts 2+.")
+        require(len(self.seeds) >= 1, "TrainSpec.seeds is empty. Give at least one seed.")
+        require(len(set(self.seeds)) == len(self.seeds), f"TrainSpec.seeds repeats a seed: {self.seeds}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareSpec(Spec):
+    """Two models, layer by layer, under several measures.
+
+    Attributes:
+        a: rows of the grids.
+        b: columns of the grids; on the same data as `a`.
+        measures: measure ids, closed-form or learned.
+        encoders: for learned measures, keys of finished `TrainSpec` runs.
+        groups: groups of the delete-a-group jackknife behind the intervals; 0 for no intervals.
+    """
+
+    kind: ClassVar[str] = "comparison"
+    a: ExtractionSpec
+    b: ExtractionSpec
+    measures: tuple[str, ...] = ("cka.linear",)
+    encoders: tuple[str, ...] = ()
+    groups: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(len(self.measures) >= 1, "CompareSpec.measures is empty. Choose at least one measure.")
+        require(self.groups == 0 or self.groups >= 2, f"CompareSpec.groups is {self.groups}. It must be 0, or 2+.")
+        require(
+            self.a.data == self.b.data,
+            f"The two sides use different data ({self.a.data.label} and {self.b.data.label}). "
+            "Layers can be compared only on the same samples.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkSpec(Spec):
+    """Layer prediction among models that differ in their initialisation.
+
+    Attributes:
+        task: the benchmark.
+        models: the models, all of one architecture.
+        train: samples the encoders are trained on.
+        test: samples the measures are judged on.
+        transfer_test: test samples of the second data set, for `transfer`; None to leave that protocol out.
+        measures: measure ids, closed-form and learned.
+        protocols: which of seen, unseen and transfer to run.
+        pairs: `disjoint` (0,1), (2,3), ... as in the paper, or `all` ordered pairs.
+        unseen_models: how many models at the end of the list `unseen` keeps from training.
+        pooling: how positions become rows.
+        layers: layer indices, or None for all but the embeddings (index 0), as in the paper.
+        rows: cut the representations to this many rows (words are many); None for all.
+        encoder: training options of the learned measures.
+        seeds: encoder seeds.
+    """
+
+    kind: ClassVar[str] = "benchmark"
+    task: Literal["layer-prediction"] = "layer-prediction"
+    models: tuple[ModelRef, ...]
+    train: DatasetRef
+    test: DatasetRef
+    transfer_test: DatasetRef | None = None
+    measures: tuple[str, ...] = ("cka.linear",)
+    protocols: tuple[Protocol, ...] = ("seen", "unseen")
+    pairs: Literal["disjoint", "all"] = "all"
+    unseen_models: int = 4
+    pooling: Pooling = "cls"
+    layers: tuple[int, ...] | None = None
+    rows: int | None = None
+    encoder: EncoderSpec = EncoderSpec()
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for protocol in self.protocols:
+            _check_literal("BenchmarkSpec", "protocols", Protocol, protocol)
+        require(len(self.models) >= 2, f"BenchmarkSpec.models has {len(self.models)} model(s). A pair needs 2.")
+        require(len(self.measures) >= 1, "BenchmarkSpec.measures is empty. Choose at least one measure.")
+        require(len(self.protocols) >= 1, "BenchmarkSpec.protocols is empty. Choose seen, unseen or transfer.")
+        if "unseen" in self.protocols:
+            kept = len(self.models) - self.unseen_models
+            require(
+                self.unseen_models >= 2 and kept >= 2,
+                f"'unseen' keeps {self.unseen_models} of {len(self.models)} models from training; it needs at least 2 "
+                "kept back and 2 to train on. Give more models, or leave the protocol out.",
+            )
+        if "transfer" in self.protocols:
+            require(self.transfer_test is not None, "'transfer' needs BenchmarkSpec.transfer_test, a second data set.")
+
+
+SPECS: tuple[type[Spec], ...] = (ExtractionSpec, EncoderSpec, TrainSpec, CompareSpec, BenchmarkSpec)
+
+
+def spec_from_json(text: str) -> Spec:
+    """The spec that `to_json` wrote.
+
+    Raises:
+        SpecError: if the text is no spec of this format.
+    """
+    try:
+        data = json.loads(text)
+        kinds = {spec.kind: spec for spec in SPECS}
+        require(
+            data["format"] == SPEC_FORMAT, f"This spec has format {data['format']}; this version reads {SPEC_FORMAT}."
+        )
+        spec: Spec = _decode(kinds[data["kind"]], data["spec"])
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise SpecError(f"This is not a spec written by contrasim ({type(error).__name__}: {error}).") from error
+    return spec
+
+
+def _decode(hint: Any, value: Any) -> Any:
+    """Rebuild dataclasses and tuples from what JSON made of them, by the declared type."""
+    if is_dataclass(hint) and isinstance(hint, type):
+        hints = typing.get_type_hints(hint)
+        unknown = set(value) - {item.name for item in fields(hint)}
+        require(not unknown, f"{hint.__name__} has no field {', '.join(sorted(unknown))}.")
+        return hint(**{name: _decode(hints[name], item) for name, item in value.items()})
+    if get_origin(hint) in (Union, types.UnionType):
+        return _decode_union(get_args(hint), value)
+    if get_origin(hint) is tuple and isinstance(value, list):
+        return tuple(_decode(get_args(hint)[0], item) for item in value)
+    return value
+
+
+def _decode_union(options: tuple[Any, ...], value: Any) -> Any:
+    if isinstance(value, list):
+        return _decode(next(option for option in options if get_origin(option) is tuple), value)
+    if isinstance(value, dict):
+        return _decode(next(option for option in options if is_dataclass(option)), value)
+    return value

@@ -1,0 +1,65 @@
+"""A card beside each bundled model: what it is, what it learned from, how well, and how to make it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from contrasim_core.models import BUNDLED_ROOT, bundled_names
+from contrasim_core.store import write_atomic
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One bundled model.
+
+    Attributes:
+        name: as in commands.
+        family: the models that differ from it in the seed alone.
+        about: architecture in a few words.
+        data: what it was trained on.
+        task: what it was trained to do.
+        seed: initial weights.
+        score: how well it does on data it was not trained on, by name of the number.
+        parameters: number of weights.
+        megabytes: size of its folder.
+        layers: blocks; index 0, the embeddings, not counted.
+        pooling: the pooling its benchmark uses.
+        recipe: the training options.
+        rebuild: the command that trains it again.
+        seconds: how long training took, on two cores.
+        versions: of the libraries it was trained with.
+    """
+
+    name: str
+    family: str
+    about: str
+    data: str
+    task: str
+    seed: int
+    score: dict[str, float]
+    parameters: int
+    megabytes: float
+    layers: int
+    pooling: str
+    recipe: dict[str, float | int | str] = field(default_factory=dict)
+    rebuild: str = ""
+    seconds: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Write `card.json`."""
+        write_atomic(folder / "card.json", json.dumps(asdict(self), indent=1) + "\n")
+
+
+def read_card(folder: Path) -> Card:
+    """The card in a model's folder."""
+    return Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
+
+
+def cards(root: Path = BUNDLED_ROOT) -> list[Card]:
+    """Cards of all bundled models, in order."""
+    if root != BUNDLED_ROOT:
+        return [read_card(folder) for folder in sorted(root.iterdir()) if (folder / "card.json").is_file()]
+    return [read_card(root / name) for name in bundled_names()]

@@ -1,0 +1,125 @@
+"""Trainer of the documentation BERTs: a WordPiece vocabulary of their own, then masked language modelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers.decoders import WordPiece as WordPieceDecoder
+from torch import Tensor, nn
+from transformers import BertConfig, BertForMaskedLM, BertTokenizerFast, PreTrainedModel
+
+from contrasim_core.data import load_data
+from contrasim_core.progress import Progress
+from contrasim_core.zoo.cards import Card
+from contrasim_core.zoo.recipes import Recipe
+from contrasim_core.zoo.training import finish, optimise, save
+
+VOCABULARY = 2048
+LENGTH = 64
+MASKED = 0.15
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def build_bert(recipe: Recipe, seed: int, folder: Path, progress: Progress) -> Card:
+    """Train a masked language model on the training sentences and write its folder.
+
+    The vocabulary is made from the same sentences and is the same for all members. The seed sets the initial weights,
+    the order of the sentences and what is masked.
+    """
+    texts = [text for name in recipe.train for text in load_data(name, split="train").texts]
+    tokenizer = make_tokenizer(texts)
+    tokens = _encode(tokenizer, texts)
+    torch.manual_seed(seed)
+    model: PreTrainedModel = BertForMaskedLM(
+        BertConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=recipe.width,
+            num_hidden_layers=recipe.depth,
+            num_attention_heads=recipe.heads,
+            intermediate_size=recipe.mlp,
+            max_position_embeddings=LENGTH,
+            type_vocab_size=1,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    random = torch.Generator().manual_seed(seed)
+
+    def loss_of(_step: int) -> Tensor:
+        index = torch.randint(len(tokens), (recipe.batch,), generator=random)
+        return _masked_loss(model, tokenizer, _padded(tokenizer, [tokens[i] for i in index.tolist()]), random)
+
+    model.train()
+    seconds = optimise(model, recipe, loss_of, progress, folder.name)
+    model.eval()
+    save(model, tokenizer, folder)
+    score = _test_score(BertForMaskedLM.from_pretrained(folder, dtype=torch.float32).eval(), tokenizer, recipe)
+    return finish(recipe, seed, folder, score, seconds, "guess masked word pieces")
+
+
+def make_tokenizer(texts: list[str]) -> BertTokenizerFast:
+    """A lower-case WordPiece tokenizer with a vocabulary of the most useful pieces of these texts."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = WordPieceDecoder()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY, special_tokens=list(SPECIAL), show_progress=False, continuing_subword_prefix="##"
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    first, last = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", last), ("[CLS]", first))
+    return BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=LENGTH, do_lower_case=True)
+
+
+def _encode(tokenizer: BertTokenizerFast, texts: list[str]) -> list[list[int]]:
+    encoded = tokenizer(texts, truncation=True, max_length=LENGTH, return_attention_mask=False)
+    ids: list[list[int]] = encoded["input_ids"]
+    return ids
+
+
+def _padded(tokenizer: BertTokenizerFast, tokens: list[list[int]]) -> Tensor:
+    width = max(len(item) for item in tokens)
+    return torch.tensor([item + [tokenizer.pad_token_id] * (width - len(item)) for item in tokens])
+
+
+def _masked_loss(model: Any, tokenizer: BertTokenizerFast, ids: Tensor, random: torch.Generator) -> Tensor:
+    """Cross-entropy on 15 % of the pieces: 80 % of those masked, 10 % replaced, 10 % kept (Devlin et al. 2018)."""
+    inputs, chosen = mask_tokens(tokenizer, ids, random)
+    hidden = model.bert(input_ids=inputs, attention_mask=ids != tokenizer.pad_token_id).last_hidden_state
+    logits = model.cls(hidden[chosen])  # the head sees only what is scored: a sixth of the work
+    return nn.functional.cross_entropy(logits, ids[chosen])
+
+
+def mask_tokens(tokenizer: BertTokenizerFast, ids: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Inputs with some pieces hidden, and where pieces are to be guessed; at least one piece is."""
+    ordinary = ids >= len(SPECIAL)
+    chosen = (torch.rand(ids.shape, generator=random) < MASKED) & ordinary
+    if not bool(chosen.any()):
+        chosen[tuple(ordinary.nonzero()[0])] = True
+    dice = torch.rand(ids.shape, generator=random)
+    other = torch.randint(len(SPECIAL), len(tokenizer), ids.shape, generator=random)
+    inputs = torch.where(chosen & (dice < 0.8), tokenizer.mask_token_id, ids)
+    return torch.where(chosen & (dice >= 0.9), other, inputs), chosen
+
+
+@torch.inference_mode()
+def _test_score(model: PreTrainedModel, tokenizer: BertTokenizerFast, recipe: Recipe) -> dict[str, float]:
+    """Mean loss and accuracy on masked pieces of the test sentences, by the saved weights."""
+    score = {}
+    for name in recipe.train:
+        tokens = _encode(tokenizer, list(load_data(name, split="test").texts))
+        random = torch.Generator().manual_seed(0)
+        right, loss, count = 0.0, 0.0, 0
+        for first in range(0, len(tokens), 64):
+            ids = _padded(tokenizer, tokens[first : first + 64])
+            inputs, chosen = mask_tokens(tokenizer, ids, random)
+            logits = model(input_ids=inputs, attention_mask=ids != tokenizer.pad_token_id).logits[chosen]
+            right += float((logits.argmax(1) == ids[chosen]).sum())
+            loss += float(nn.functional.cross_entropy(logits, ids[chosen], reduction="sum"))
+            count += int(chosen.sum())
+        score[f"{name} masked accuracy"] = right / count
+        score[f"{name} masked loss"] = loss / count
+    return score

@@ -1,0 +1,143 @@
+"""How the bundled models are made. One recipe per family; members differ in their seed alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from contrasim_core.errors import UnknownModelError
+from contrasim_core.models import BUNDLED_ROOT
+from contrasim_core.progress import Progress, silent
+from contrasim_core.specs import Pooling
+from contrasim_core.zoo.cards import Card
+
+SEEDS = tuple(range(10))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How one family is trained. Everything but the seed is the same for all its members.
+
+    Attributes:
+        family: name of the family; members are called `family-seed`.
+        kind: which trainer.
+        about: architecture in a few words.
+        width: of the hidden states; ignored by the convolutional nets, whose widths are Tiny-10's.
+        depth: blocks.
+        heads: attention heads.
+        mlp: width of the feed-forward layers.
+        steps: optimiser steps.
+        batch: samples per step.
+        learning_rate: at the peak of its schedule: linear warm-up over a tenth of the steps, then cosine to zero.
+        weight_decay: of AdamW.
+        pooling: the pooling its benchmark uses.
+        train: bundled data sets trained on.
+        test: data set of the benchmark.
+        transfer: second data set of the benchmark.
+        rows: rows of the benchmark, where words are many.
+        tried: what else was tried, for the card of the family: options and what linear CKA scored with them.
+    """
+
+    family: str
+    kind: Literal["vit", "allconv", "bert"]
+    about: str
+    width: int = 64
+    depth: int = 6
+    heads: int = 4
+    mlp: int = 256
+    steps: int = 600
+    batch: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.05
+    pooling: Pooling = "cls"
+    train: tuple[str, ...] = ("digits",)
+    test: str = "digits"
+    transfer: str = "photo-patches"
+    rows: int | None = None
+    tried: tuple[tuple[str, str], ...] = ()
+
+
+RECIPES: tuple[Recipe, ...] = (
+    Recipe(
+        family="digits-vit",
+        kind="vit",
+        about="ViT, 6 layers of width 64, patches of 2 x 2 pixels",
+    ),
+    Recipe(
+        family="digits-cnn",
+        kind="allconv",
+        about="All-convolutional Tiny-10 (8 convolutions with batch normalisation)",
+        depth=8,
+        steps=400,
+        learning_rate=3e-3,
+        pooling="spatial-mean",
+    ),
+    Recipe(
+        family="docs-bert",
+        kind="bert",
+        about="BERT, 6 layers of width 64, own WordPiece vocabulary of 2,048",
+        mlp=128,
+        steps=1500,
+        batch=64,
+        learning_rate=2e-3,
+        weight_decay=0.01,
+        pooling="word",
+        train=("python-docs", "library-docs"),
+        test="python-docs",
+        transfer="library-docs",
+        rows=2000,
+    ),
+)
+
+
+def recipe(family: str) -> Recipe:
+    """The recipe of a family.
+
+    Raises:
+        UnknownModelError: if there is none.
+    """
+    for item in RECIPES:
+        if item.family == family:
+            return item
+    known = ", ".join(item.family for item in RECIPES)
+    raise UnknownModelError(
+        f"No bundled family {family!r}. There are: {known}; a member is called {RECIPES[0].family}-0."
+    )
+
+
+def family_of(name: str) -> tuple[Recipe, int]:
+    """Recipe and seed of a bundled model's name such as `digits-vit-3`."""
+    found = re.fullmatch(r"(.+)-(\d+)", name)
+    if not found:
+        raise UnknownModelError(
+            f"{name!r} names no member of a family. Members are called {RECIPES[0].family}-0 and so on."
+        )
+    return recipe(found[1]), int(found[2])
+
+
+def build(name: str, *, root: Path = BUNDLED_ROOT, progress: Progress = silent, steps: int | None = None) -> Card:
+    """Train one bundled model from its recipe and write its folder.
+
+    Args:
+        name: such as `digits-vit-0`.
+        root: where the folder goes.
+        progress: told after each few steps.
+        steps: fewer steps than the recipe's, for a miniature.
+
+    Raises:
+        UnknownModelError: if the name is no member of a family.
+    """
+    from dataclasses import replace
+
+    chosen, seed = family_of(name)
+    if steps is not None:
+        chosen = replace(chosen, steps=steps)
+    if chosen.kind == "bert":
+        from contrasim_core.zoo.language import build_bert
+
+        return build_bert(chosen, seed, root / name, progress)
+    from contrasim_core.zoo.vision import build_vision
+
+    return build_vision(chosen, seed, root / name, progress)
