@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from contrasim_core.data import resolve_data
 from contrasim_core.errors import SpecError
-from contrasim_core.models import expand_models, resolve_model
-from contrasim_core.specs import ENCODER_KINDS, BenchmarkSpec, EncoderSpec, ExtractionSpec, Pooling, Protocol, TrainSpec
+from contrasim_core.models import expand_models, read_config, resolve_model
+from contrasim_core.refs import ModelRef
+from contrasim_core.specs import (
+    ENCODER_KINDS,
+    BenchmarkSpec,
+    EncoderSpec,
+    ExtractionSpec,
+    Pooling,
+    Protocol,
+    TrainSpec,
+)
 from contrasim_core.zoo.recipes import RECIPES, Recipe
 
 CLOSED_FORM_IDS = (
@@ -38,6 +48,11 @@ KORNBLITH_IDS = (
     "cka.rbf",
 )
 """The indexes of Table 2 of arXiv:1905.00414, in its order."""
+USUAL_POOLING: dict[Pooling, tuple[str, ...]] = {
+    "cls": ("vit", "deit", "beit", "dinov2", "clip_vision_model"),
+    "spatial-mean": ("convnext", "convnextv2", "resnet", "regnet", "efficientnet", "mobilenet_v2", "contrasim-allconv"),
+    "last": ("gpt2", "gpt_neo", "gpt_neox", "opt", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi3"),
+}
 PAPER = EncoderSpec()
 """Training options of arXiv:2303.16992, section 6."""
 QUICK = EncoderSpec(epochs=12, batch_rows=128)
@@ -61,6 +76,57 @@ def expand_measures(text: str) -> tuple[str, ...]:
     if not found:
         raise SpecError("No measure is named. Give ids separated by commas, or 'all'.")
     return tuple(found)
+
+
+def indices(text: str) -> tuple[int, ...]:
+    """Layer indices from a comma-separated list.
+
+    Raises:
+        SpecError: if one is no number.
+    """
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise SpecError(f"Layers are indices separated by commas, or 'all'; not {text!r}.") from error
+
+
+def protocols(text: str) -> tuple[Protocol, ...]:
+    """Protocols from a comma-separated list; `BenchmarkSpec` checks them."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())  # type: ignore[misc]
+
+
+def usual_pooling(model: ModelRef) -> Pooling:
+    """The pooling to suggest for a model, judged from its card or configuration, without loading it."""
+    known = recipe_for([model.name])
+    if known is not None:
+        return known.pooling
+    kind = str((read_config(model) or {}).get("model_type", ""))
+    return next((pooling for pooling, kinds in USUAL_POOLING.items() if kind in kinds), "mean")
+
+
+def extraction_spec(
+    model: str,
+    data: str,
+    *,
+    pooling: Pooling,
+    split: str = "test",
+    column: str | None = None,
+    limit: int | None = None,
+    **options: Any,
+) -> ExtractionSpec:
+    """One model on one data set, both by name.
+
+    Args:
+        model: bundled name, folder or hub id.
+        data: bundled name, file, folder or hub data set.
+        pooling: how positions become rows.
+        split: part of the data set.
+        column: column of a table.
+        limit: only the first samples.
+        options: further fields of the spec.
+    """
+    pinned = resolve_data(data, split=split, limit=limit, column=column)
+    return ExtractionSpec(model=resolve_model(model), data=pinned, pooling=pooling, **options)
 
 
 def recipe_for(names: Sequence[str]) -> Recipe | None:

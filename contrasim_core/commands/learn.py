@@ -1,0 +1,160 @@
+"""Commands that train and judge: train, bench."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from contrasim_core import presets
+from contrasim_core.commands.options import POOLINGS, add_device, execution_of, store_of
+from contrasim_core.commands.output import Output, command
+from contrasim_core.models import expand_models
+from contrasim_core.results import BenchmarkResult
+from contrasim_core.specs import ENCODER_KINDS, PROTOCOLS, EncoderSpec
+
+
+def add(commands: Any) -> None:
+    """Declare the commands."""
+    _add_train(commands)
+    _add_bench(commands)
+
+
+def _add_train(commands: Any) -> None:
+    parser = command(
+        commands,
+        "train",
+        "Train ContraSim encoders (or their ablations) on the layers of several models.",
+        examples=(
+            "train --models digits-vit --encoder contrasim --seeds 5",
+            "train --models bert-a,bert-b,bert-c --data corpus.txt --encoder contrasim.relative --out e.safetensors",
+        ),
+    )
+    parser.add_argument("--models", required=True, help="a bundled family, or names separated by commas")
+    parser.add_argument("--data", help="training data; a bundled family has its own")
+    parser.add_argument("--encoder", choices=ENCODER_KINDS, default="contrasim", help="kind (default: contrasim)")
+    _add_encoder(parser)
+    parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the family, else mean")
+    parser.add_argument("--rows", type=int, help="only the first rows")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the first seed's encoder to this file")
+    add_device(parser)
+    parser.set_defaults(run=_train)
+
+
+def _add_bench(commands: Any) -> None:
+    parser = command(
+        commands,
+        "bench",
+        "Judge measures: which of them finds the corresponding layers?",
+        examples=(
+            "bench layer-prediction --models digits-vit --measures all",
+            "bench layer-prediction --models digits-cnn --measures kornblith --json",
+        ),
+    )
+    parser.add_argument("task", choices=("layer-prediction",))
+    parser.add_argument("--models", required=True, help="a bundled family, or names separated by commas")
+    parser.add_argument("--measures", default="all", help="ids, or: all, closed-form, learned, kornblith")
+    parser.add_argument("--data", help="data set with a train and a test split; a bundled family has its own")
+    parser.add_argument("--transfer", help="second data set, for the protocol 'transfer'")
+    parser.add_argument("--protocols", help=f"some of {','.join(PROTOCOLS)} (default: all that the data allow)")
+    parser.add_argument("--pairs", choices=("all", "disjoint"), default="all", help="ordered pairs of models")
+    parser.add_argument("--unseen-models", type=int, help="models that 'unseen' keeps from training (default: 4)")
+    parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the family, else mean")
+    parser.add_argument("--rows", type=int, help="only the first rows")
+    _add_encoder(parser)
+    add_device(parser)
+    parser.set_defaults(run=_bench)
+
+
+def _add_encoder(parser: ArgumentParser) -> None:
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="encoders to train (default: 5)")
+    parser.add_argument("--preset", choices=("auto", "paper", "quick"), default="auto", help="training options")
+    parser.add_argument("--epochs", type=int, help="instead of the preset's")
+    parser.add_argument("--batch-rows", type=int, help="instead of the preset's")
+
+
+def _encoder_spec(options: Namespace, *, bundled: bool, kind: str = "contrasim") -> EncoderSpec:
+    quick = options.preset == "quick" or (options.preset == "auto" and bundled)
+    changes = {"epochs": options.epochs, "batch_rows": options.batch_rows}
+    given = {name: value for name, value in changes.items() if value is not None}
+    return (presets.QUICK if quick else presets.PAPER).replace(encoder=kind, **given)
+
+
+def _train(options: Namespace, output: Output) -> int:
+    from contrasim_core import runs
+
+    names = expand_models(options.models)
+    known = presets.recipe_for(names) is not None
+    spec = presets.train_spec(
+        options.models,
+        encoder=_encoder_spec(options, bundled=known, kind=options.encoder),
+        data=options.data,
+        pooling=options.pooling,
+        rows=options.rows,
+        seeds=range(options.seeds),
+    )
+    with output.progress() as progress:
+        encoders = runs.train(spec, store=store_of(options), execution=execution_of(options), progress=progress)
+    if options.out:
+        encoders[0].save(options.out)
+    curves = [encoder.curve for encoder in encoders]
+    rows = [
+        (
+            curve.seed,
+            f"{curve.loss[0]:.3f}",
+            f"{curve.loss[-1]:.3f}",
+            f"{curve.accuracy[-1]:.1%}" if curve.accuracy else "–",
+        )
+        for curve in curves
+    ]
+    output.table(
+        f"{options.encoder} trained on {len(spec.sources)} models",
+        ("seed>", "first loss>", "last loss>", "held-out accuracy>"),
+        rows,
+        {"key": spec.key, "curves": [asdict(curve) for curve in curves]},
+    )
+    output.say(f"Kept as encoder {spec.key}; compare with it by --encoder {spec.key}.")
+    return 0
+
+
+def _bench(options: Namespace, output: Output) -> int:
+    from contrasim_core import runs
+
+    known = presets.recipe_for(expand_models(options.models)) is not None
+    spec = presets.benchmark_spec(
+        options.models,
+        measures=presets.expand_measures(options.measures),
+        data=options.data,
+        transfer=options.transfer,
+        protocols=presets.protocols(options.protocols) if options.protocols else None,
+        pairs=options.pairs,
+        pooling=options.pooling,
+        unseen_models=options.unseen_models,
+        rows=options.rows,
+        encoder=_encoder_spec(options, bundled=known and options.data is None),
+        seeds=range(options.seeds),
+    )
+    with output.progress() as progress:
+        result = runs.benchmark(spec, store=store_of(options), execution=execution_of(options), progress=progress)
+    _print_benchmark(output, result, spec.key)
+    return 0
+
+
+def _print_benchmark(output: Output, result: BenchmarkResult, key: str) -> None:
+    rows = []
+    row: Any
+    for row in result.summary().itertuples():
+        share = f"{row.accuracy:.1%}" if row.accuracy == row.accuracy else f"– {row.reason}"
+        spread = f"± {row.std:.1%}" if row.seeds > 1 else ""
+        interval = f"{row.low:.1%} to {row.high:.1%}" if row.accuracy == row.accuracy else ""
+        rows.append(
+            (row.measure, row.protocol, share, spread, interval, row.trials, f"{row.chance:.1%}", row.seeds or "")
+        )
+    output.table(
+        f"Layer prediction: {result.recipe['models']}, {result.recipe['data']}, pooling {result.recipe['pooling']}",
+        ("measure", "protocol", "accuracy>", "over seeds>", "95 % interval", "trials>", "chance>", "seeds>"),
+        rows,
+        [asdict(record) for record in result.records],
+    )
+    output.say(f"Kept as benchmark {key}.")
