@@ -12,14 +12,15 @@ from contrasim_core.errors import RunCancelled
 class Progress(Protocol):
     """Called now and then with the work done, the work in total and what is being done.
 
+    Facts are numbers worth keeping beside the message, such as the loss of an epoch, for live curves.
     A call may raise `RunCancelled`; the caller lets it pass, so that calling it often makes a run cancellable.
     """
 
-    def __call__(self, done: float, total: float, message: str, /) -> None:
+    def __call__(self, done: float, total: float, message: str, /, **facts: float) -> None:
         """Report that `done` of `total` units are finished."""
 
 
-def silent(_done: float, _total: float, _message: str, /) -> None:
+def silent(_done: float, _total: float, _message: str, /, **_facts: float) -> None:
     """Report to nobody."""
 
 
@@ -34,18 +35,18 @@ class Cancellable:
         """Ask the run to stop at its next batch or epoch."""
         self._stop.set()
 
-    def __call__(self, done: float, total: float, message: str, /) -> None:
+    def __call__(self, done: float, total: float, message: str, /, **facts: float) -> None:
         """Pass the report on, or stop the run."""
         if self._stop.is_set():
             raise RunCancelled(f"Cancelled at {message} ({done:g} of {total:g}).")
-        self._inner(done, total, message)
+        self._inner(done, total, message, **facts)
 
 
 def share(progress: Progress, part: int, parts: int, prefix: str = "") -> Progress:
     """A progress for step `part` (from 0) of `parts` equal steps, which fills only its share of the whole."""
 
-    def report(done: float, total: float, message: str, /) -> None:
-        progress(part + (done / total if total else 1.0), parts, f"{prefix}{message}")
+    def report(done: float, total: float, message: str, /, **facts: float) -> None:
+        progress(part + (done / total if total else 1.0), parts, f"{prefix}{message}", **facts)
 
     return report
 

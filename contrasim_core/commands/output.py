@@ -69,7 +69,7 @@ class Output:
         with Bars(*columns, console=self.errors, transient=True) as bars:
             task = bars.add_task("Starting", total=None)
 
-            def report(done: float, total: float, message: str, /) -> None:
+            def report(done: float, total: float, message: str, /, **_facts: float) -> None:
                 bars.update(task, completed=done, total=total, description=escape(message))
 
             yield report

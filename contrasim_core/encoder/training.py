@@ -20,7 +20,7 @@ from contrasim_core.encoder.net import StackedEncoder
 from contrasim_core.encoder.relative import relative
 from contrasim_core.encoder.similarity import SCORES
 from contrasim_core.errors import EncoderError
-from contrasim_core.progress import Progress, silent
+from contrasim_core.progress import Progress, share, silent
 from contrasim_core.results import TrainingCurve
 from contrasim_core.specs import EncoderSpec
 
@@ -111,11 +111,8 @@ def train(
     found: list[Trained] = []
     started = time.monotonic()
     for number, group in enumerate(groups):
-
-        def report(done: float, total: float, message: str, number: int = number) -> None:
-            progress(number * total + done, len(groups) * total, message)
-
-        found += _Training(units, spec, group, split, torch.device(device)).run(report, started)
+        step = share(progress, number, len(groups))
+        found += _Training(units, spec, group, split, torch.device(device)).run(step, started)
     return found
 
 
@@ -187,7 +184,7 @@ class _Training:
                 accuracies.append(self._accuracy())
             shown = f", held-out accuracy {sum(accuracies[-1]) / len(self.seeds):.0%}" if accuracies else ""
             message = f"Training {self.spec.encoder}: epoch {epoch + 1} of {self.spec.epochs}{shown}"
-            progress(epoch + 1, self.spec.epochs, message)
+            progress(epoch + 1, self.spec.epochs, message, **self._facts(epoch + 1, losses, accuracies))
         return [
             Trained(
                 spec=self.spec.replace(seed=seed),
@@ -237,6 +234,15 @@ class _Training:
             return positives_only(s, self.positives)
         loss = supcon if self.spec.loss == "supcon" else equation3
         return loss(s, self.positives, self.spec.temperature)
+
+    def _facts(self, epoch: int, losses: list[list[float]], accuracies: list[list[float]]) -> dict[str, float]:
+        """The epoch's numbers by seed, for live curves."""
+        facts = {"epoch": float(epoch)}
+        for e, seed in enumerate(self.seeds):
+            facts[f"loss {seed}"] = losses[-1][e]
+            if accuracies:
+                facts[f"accuracy {seed}"] = accuracies[-1][e]
+        return facts
 
     @torch.no_grad()
     def _accuracy(self) -> list[float]:

@@ -21,8 +21,10 @@ class StatusProgress:
         self._table, self._job_id = table, job_id
         self._written = 0.0
 
-    def __call__(self, done: float, total: float, message: str, /) -> None:
-        """Write the status, if the last time was a while ago."""
+    def __call__(self, done: float, total: float, message: str, /, **facts: float) -> None:
+        """Keep the facts; write the status, if the last time was a while ago."""
+        if facts:
+            self._table.add_facts(self._job_id, facts)
         now = time.monotonic()
         if now - self._written < WRITE_EVERY:
             return

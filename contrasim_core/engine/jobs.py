@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -193,6 +193,19 @@ class JobTable:
         """Replace a job's status file, keeping what is not given."""
         path = self._folder(job_id) / "status.json"
         write_atomic(path, json.dumps({**self.read_status(job_id), **facts}))
+
+    def add_facts(self, job_id: str, facts: Mapping[str, float]) -> None:
+        """Append numbers of a running job, such as the loss of an epoch."""
+        with (self._folder(job_id) / "facts.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(dict(facts)) + "\n")
+
+    def facts(self, job_id: str) -> list[dict[str, float]]:
+        """All numbers appended so far; a line that is just being written is left out."""
+        path = self.folder / job_id / "facts.jsonl"
+        if not path.is_file():
+            return []
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        return [json.loads(line) for line in lines]
 
     def read_status(self, job_id: str) -> dict[str, Any]:
         """A job's status file; empty if there is none."""
