@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from contrasim_core.commands.output import Output, command
 from contrasim_core.errors import SpecError
+from contrasim_core.glossary import MeasureFacts
 from contrasim_core.store import Store
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -148,23 +150,13 @@ def _measures(_options: Namespace, output: Output) -> int:
         (spec.id, spec.label, _range(spec.bounds), ", ".join(sorted(spec.invariant_to)) or "nothing", spec.source)
         for spec in found
     ]
-    data = [
-        {
-            "id": spec.id,
-            "label": spec.label,
-            "bounds": spec.bounds,
-            "direction": spec.direction,
-            "symmetric": spec.symmetric,
-            "invariant_to": sorted(spec.invariant_to),
-            "min_samples": spec.min_samples,
-            "same_width": spec.same_width,
-            "options": dict(spec.options),
-            "source": spec.source,
-        }
-        for spec in found
-    ]
+    data = [{name: _jsonable(getattr(spec, name)) for name in MeasureFacts.__dataclass_fields__} for spec in found]
     output.table("Measures", ("id", "name", "range", "does not change under", "source"), rows, data)
     return 0
+
+
+def _jsonable(value: Any) -> Any:
+    return sorted(value) if isinstance(value, frozenset) else dict(value) if isinstance(value, Mapping) else value
 
 
 def _range(bounds: tuple[float | None, float | None]) -> str:
