@@ -1,0 +1,55 @@
+"""Colours and the plotly template of all figures.
+
+Okabe-Ito for categories (with a shape for each, since colour alone does not reach everybody), Cividis for amounts.
+Figures carry their template themselves: plotly's default template is changed by whoever imports Streamlit.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import plotly.graph_objects as go
+
+Mode = Literal["light", "dark"]
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+SHAPES = ("circle", "square", "diamond", "cross", "x", "triangle-up")
+AMOUNT = "Cividis"
+DIFFERENCE = "PuOr"
+CHOSEN = "#D55E00"
+SMALLEST_TEXT = 12
+INK = {"light": "#1d2433", "dark": "#e6e9f0"}
+FAINT = {"light": "rgba(29,36,51,0.14)", "dark": "rgba(230,233,240,0.16)"}
+MUTED = {"light": "#5b6475", "dark": "#a8b0c0"}
+
+
+def template(mode: Mode) -> go.layout.Template:
+    """The template for a light or a dark page; backgrounds are clear, so that the page shows."""
+    axis = {
+        "showgrid": True,
+        "gridcolor": FAINT[mode],
+        "zeroline": False,
+        "linecolor": MUTED[mode],
+        "ticks": "outside",
+        "tickcolor": MUTED[mode],
+        "title": {"standoff": 8},
+        "automargin": True,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": "system-ui, 'Segoe UI', sans-serif", "size": 13, "color": INK[mode]},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(OKABE_ITO),
+            "xaxis": axis,
+            "yaxis": axis,
+            "margin": {"l": 8, "r": 8, "t": 36, "b": 8},
+            "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": {"text": ""}},
+            "hoverlabel": {"font": {"size": 13}},
+        }
+    )
+
+
+def styled(figure: go.Figure, mode: Mode, **layout: object) -> go.Figure:
+    """The figure under our template."""
+    figure.update_layout(template=template(mode), **layout)
+    return figure
