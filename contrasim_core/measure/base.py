@@ -117,12 +117,16 @@ class MeasureSpec:
         """The same measure with some options changed; the id says so.
 
         Raises:
-            SpecError: if the measure has no such option.
+            SpecError: if the measure has no such option, or a number is given for a word or the reverse.
         """
         unknown = sorted(set(options) - set(self.options))
         if unknown:
             known = ", ".join(f"{name}={value}" for name, value in self.options.items()) or "none"
             raise SpecError(f"{self.id} has no option {', '.join(unknown)}. Its options: {known}.")
+        for name, value in options.items():
+            if isinstance(value, str) != isinstance(self.options[name], str):
+                wanted = "a word" if isinstance(self.options[name], str) else "a number"
+                raise SpecError(f"{self.id}: {name} is {value!r}. It must be {wanted}, such as {self.options[name]!r}.")
         changed = {name: value for name, value in options.items() if value != self.options[name]}
         if not changed:
             return self

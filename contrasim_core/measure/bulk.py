@@ -2,8 +2,9 @@
 
 Two routes to <K_a, K_b> = |X_a'X_b|_F^2, chosen by arithmetic:
 
-* Gram route, for n < sum of widths: n x n Gram matrices in square blocks of rows, symmetric halves only, every layer's
-  block flattened to a row of one matrix whose product with itself holds all pairs. Memory independent of n.
+* Gram route, for few samples or many wide layers: n x n Gram matrices in square blocks of rows, symmetric halves only,
+  every layer's block flattened to a row of one matrix whose product with itself holds all pairs. Memory independent
+  of n.
 * feature route, otherwise: cross-covariances accumulated over blocks of rows. Memory independent of n.
 """
 
@@ -26,6 +27,7 @@ from contrasim_core.progress import Progress, silent
 
 Array = NDArray[np.float64]
 Bulk = tuple[Array, Array | None]
+Pairs = set[tuple[int, int]]
 GRAM_BLOCK = 256  # rows; 256 x 256 products are summed in float32 at a time, then in float64
 STREAM_BLOCK = 4096
 
@@ -97,22 +99,27 @@ CROSS_GRAM: dict[str, Callable[[CrossSums], Bulk]] = {
 
 def cross_sums(rows: Sequence[LayerFactors], columns: Sequence[LayerFactors]) -> CrossSums:
     """The sums of two lists of layers held in memory, by the cheaper route."""
-    same = all(a is b for a, b in zip(rows, columns, strict=False)) and len(rows) == len(columns)
-    layers = list(rows) if same else [*rows, *columns]
-    n, width = layers[0].n, sum(layer.centred.shape[1] for layer in layers)
-    products = _gram_route(layers) if n < width else _feature_route(layers)
+    unique = {id(layer): layer for layer in (*rows, *columns)}
+    layers, places = list(unique.values()), {key: place for place, key in enumerate(unique)}
+    first, second = (np.array([places[id(layer)] for layer in side]) for side in (rows, columns))
+    pairs = {(min(a, b), max(a, b)) for a in first for b in second} | {(a, a) for a in range(len(layers))}
+    products = _gram_route(layers) if _gram_is_cheaper(layers, pairs) else _feature_route(layers, pairs)
     lengths = torch.stack([layer.row_sq_norms for layer in layers])
     row_products = (lengths @ lengths.T).cpu().numpy()
     norms = np.array([layer.sq_norm for layer in layers])
-    first = np.arange(len(rows))
-    second = first if same else np.arange(len(rows), len(layers))
 
     def own(part: NDArray[np.int64]) -> Own:
         names = tuple(layers[i].name for i in part)
         return Own(products.diagonal()[part], row_products.diagonal()[part], norms[part], names)
 
     picked = np.ix_(first, second)
-    return CrossSums(n=n, gram=products[picked], rows=row_products[picked], a=own(first), b=own(second))
+    return CrossSums(n=layers[0].n, gram=products[picked], rows=row_products[picked], a=own(first), b=own(second))
+
+
+def _gram_is_cheaper(layers: Sequence[LayerFactors], pairs: Pairs) -> bool:
+    """Multiplications of both routes, per sample."""
+    n, widths = layers[0].n, [layer.values.shape[1] for layer in layers]
+    return n * (sum(widths) + len(layers) ** 2) / 2 < sum(widths[a] * widths[b] for a, b in pairs)
 
 
 def _working(layer: LayerFactors) -> Float[Tensor, "n d"]:
@@ -128,7 +135,7 @@ def _rescale(products: Float[Tensor, "l l"], layers: Sequence[LayerFactors]) -> 
 
 
 def _gram_route(layers: Sequence[LayerFactors]) -> Array:
-    """<K_a, K_b> for all pairs from blocks of Gram matrices; about n^2 sum(d) / 2 + n^2 L^2 / 2 multiplications."""
+    """<K_a, K_b> for all pairs from blocks of Gram matrices; about n^2 (sum(d) + L^2) / 2 multiplications."""
     matrices = [_working(layer) for layer in layers]
     n, count = layers[0].n, len(layers)
     total = torch.zeros(count, count, dtype=torch.float64, device=matrices[0].device)
@@ -145,15 +152,12 @@ def _gram_route(layers: Sequence[LayerFactors]) -> Array:
     return _rescale(total, layers)
 
 
-def _feature_route(layers: Sequence[LayerFactors]) -> Array:
-    """|X_a'X_b|_F^2 for all pairs from cross-covariances."""
+def _feature_route(layers: Sequence[LayerFactors], pairs: Pairs) -> Array:
+    """|X_a'X_b|_F^2 from cross-covariances, for the pairs asked for; zero for the others."""
     matrices = [_working(layer) for layer in layers]
-    count = len(layers)
-    total = torch.zeros(count, count, dtype=torch.float64)
-    for a in range(count):
-        for b in range(a, count):
-            value = cross_product(matrices[a], matrices[b]).square().sum().cpu()
-            total[a, b] = total[b, a] = value
+    total = torch.zeros(len(layers), len(layers), dtype=torch.float64)
+    for a, b in pairs:
+        total[a, b] = total[b, a] = cross_product(matrices[a], matrices[b]).square().sum().cpu()
     return _rescale(total, layers)
 
 

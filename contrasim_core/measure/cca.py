@@ -41,7 +41,12 @@ def svcca(pair: PairFactors, threshold: float = 0.99, summary: str = "rho") -> f
         pair: the layers.
         threshold: share of the variance (*squared* singular values) that the kept directions explain, per side.
         summary: `rho` for the mean correlation, `r2` for the mean squared correlation.
+
+    Raises:
+        SpecError: if an option has a value it cannot have.
     """
+    if not 0 < threshold <= 1:
+        raise SpecError(f"threshold is {threshold:g}. It must be above 0 and at most 1.")
     ka, kb = pair.a.spectrum.components(threshold), pair.b.spectrum.components(threshold)
     block = pair.coupling[:ka, :kb]
     if summary == "rho":

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contrasim_core.errors import ConstantLayerError, NotFiniteError
+from contrasim_core.errors import ConstantLayerError, NotFiniteError, SpecError
 from contrasim_core.linalg import Spectrum, centre, spectrum, squared_distances
 
 KERNEL_ROWS = 20_000
@@ -83,8 +83,11 @@ class LayerFactors:
         """sigma^2 = (t * median distance)^2.
 
         Raises:
+            SpecError: if t is not above 0.
             ConstantLayerError: if more than half of the rows coincide, so that the median distance is 0.
         """
+        if not t > 0:
+            raise SpecError(f"t is {t:g}. It must be above 0.")
         median = float(np.median(distances.cpu().numpy()))
         if median == 0:
             raise ConstantLayerError(

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from contrasim_core.activations import Activations, Matrix, as_matrix, check_paired
 from contrasim_core.errors import FewSamplesWarning, RepresentationError, ShapeError, SpecError, UnseenModelWarning
-from contrasim_core.measure.base import Family, MeasureSpec
+from contrasim_core.measure.base import Bulk, Family, MeasureSpec
 from contrasim_core.measure.bulk import Reader, streamed_pairs
 from contrasim_core.progress import Progress, silent
 from contrasim_core.refs import LayerRef
@@ -160,8 +161,7 @@ class _GridJob:
                     raise item
             return family.pair(left[i], right[j])
 
-        whole = not any(isinstance(item, RepresentationError) for item in prepared.values())
-        slow = self._fill_bulk(family, specs, left, right) if whole else list(specs)
+        slow = self._fill_bulk(family, specs, left, right, pair_of)
         if slow:
             self._fill_pairs(slow, pair_of, progress)
 
@@ -181,28 +181,43 @@ class _GridJob:
         self._fill_pairs(specs, lambda i, j: pairs[i][j], progress)
 
     def _fill_bulk(
-        self, family: Family, specs: Sequence[MeasureSpec], left: Sequence[Any], right: Sequence[Any]
+        self,
+        family: Family,
+        specs: Sequence[MeasureSpec],
+        left: Sequence[Any],
+        right: Sequence[Any],
+        pair_of: Callable[[int, int], Any],
     ) -> list[MeasureSpec]:
         """Fill what the family can do at once; returns the measures that are still to do, pair by pair."""
-        try:
-            quick = family.bulk(specs, left, right)
-        except RepresentationError:
-            return list(specs)  # the pairwise path finds the layer, and raises or notes its reason
+        rows, columns = list(range(len(left))), list(range(len(right)))
+        quick = _bulk(family, specs, left, right)
+        if quick is None and self.lenient:  # one undefined layer must not make the others slow
+            unique = {id(item): item for item in (*left, *right)}
+            fine = {key for key, item in unique.items() if _bulk(family, specs, [item], [item]) is not None}
+            rows, columns = ([k for k, item in enumerate(side) if id(item) in fine] for side in (left, right))
+            quick = _bulk(family, specs, [left[i] for i in rows], [right[j] for j in columns])
+        if not quick:
+            return list(specs)
         for name, (values, null) in quick.items():
-            self.values[name][:] = values
+            self.values[name][np.ix_(rows, columns)] = values
             if null is not None:
-                self.nulls[name][:] = null
+                self.nulls[name][np.ix_(rows, columns)] = null
+        for i, j in product(range(len(left)), range(len(right))):
+            if i not in rows or j not in columns:
+                for spec in specs:
+                    if spec.id in quick:
+                        self._fill_cell(spec, partial(pair_of, i, j), i, j)
         return [spec for spec in specs if spec.id not in quick]
 
     def _fill_pairs(self, specs: Sequence[MeasureSpec], pair_of: Callable[[int, int], Any], progress: Progress) -> None:
         mirrored = [spec for spec in specs if self.same_sides and (spec.symmetric or self.symmetrise)]
-        for i, row in enumerate(self.rows):
-            for j, column in enumerate(self.columns):
+        for i in range(len(self.rows)):
+            for j in range(len(self.columns)):
                 if j < i and len(mirrored) == len(specs):
                     continue  # copied from above the diagonal below
                 pair = lru_cache(maxsize=1)(partial(pair_of, i, j))
                 for spec in specs:
-                    self._fill_cell(spec, pair, i, j, (row.n, row.width, column.width))
+                    self._fill_cell(spec, pair, i, j)
             progress(i + 1, len(self.rows), "Comparing layers")
         if len(mirrored) == len(specs):
             for spec in specs:
@@ -211,11 +226,9 @@ class _GridJob:
                     if grid is not None:
                         grid[lower] = grid.T[lower]
 
-    def _fill_cell(
-        self, spec: MeasureSpec, pair_of: Callable[[], Any], i: int, j: int, shape: tuple[int, int, int]
-    ) -> None:
+    def _fill_cell(self, spec: MeasureSpec, pair_of: Callable[[], Any], i: int, j: int) -> None:
         try:
-            spec.check_shape(*shape)
+            spec.check_shape(self.rows[i].n, self.rows[i].width, self.columns[j].width)
             pair = pair_of()
             value = spec.value(pair)
             if self.symmetrise and not spec.symmetric:
@@ -256,6 +269,18 @@ class _GridJob:
         )
 
 
+def _bulk(
+    family: Family, specs: Sequence[MeasureSpec], left: Sequence[Any], right: Sequence[Any]
+) -> dict[str, Bulk] | None:
+    """What the family can do at once; None if a layer, or what was prepared of it, is undefined."""
+    if not left or not right or any(isinstance(item, RepresentationError) for item in (*left, *right)):
+        return None
+    try:
+        return family.bulk(specs, left, right)
+    except RepresentationError:
+        return None
+
+
 def few_samples_note(spec: MeasureSpec, n: int, width: int) -> str:
     """Why a CCA-like value says little at this n; empty if it is fine."""
     if not spec.saturates or n > width + 1:
@@ -282,8 +307,8 @@ def unseen_note(spec: MeasureSpec, models: Sequence[str]) -> str:
 
 def subset(layers: Sequence[Layer], index: Tensor) -> list[Layer]:
     """Every layer with only the rows in `index`; a layer that appears twice is cut once."""
-    cut: dict[int, Layer] = {}
-    return [cut.setdefault(id(layer), layer.keep(index)) for layer in layers]
+    cut = {key: layer.keep(index) for key, layer in {id(layer): layer for layer in layers}.items()}
+    return [cut[id(layer)] for layer in layers]
 
 
 def group_complement(n: int, groups: int, group: int) -> Tensor:

@@ -12,7 +12,7 @@ from scipy.special import stdtrit
 
 from contrasim_core.errors import FewSamplesWarning
 from contrasim_core.measure.base import MeasureSpec
-from contrasim_core.measure.grid import LayerLike, as_layer, group_complement, similarity_grids, subset
+from contrasim_core.measure.grid import Layer, LayerLike, as_layer, group_complement, similarity_grids, subset
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.results import SimilarityGrid
 
@@ -27,7 +27,7 @@ def with_intervals(
     on_undefined: Literal["raise", "nan"] = "raise",
     progress: Progress = silent,
 ) -> dict[str, SimilarityGrid]:
-    """The grids with 95 % intervals: value -+ t(groups - 1) * SE, cut at the measure's bounds.
+    """The grids with 95 % intervals: value -+ t(groups - 1) * SE, cut at the measure's bounds; NaN for NaN cells.
 
     SE^2 = (G - 1) / G * sum over groups of (value without the group - mean of those)^2 (Tukey's jackknife with
     groups; Efron & Tibshirani 1993, chapter 11). A bootstrap would repeat rows, which biases CKA and CCA upwards.
@@ -41,16 +41,17 @@ def with_intervals(
         on_undefined: as in `similarity_grids`.
         progress: told after each group.
     """
-    rows = [as_layer(item, i, "x") for i, item in enumerate(xs)]
-    columns = [as_layer(item, j, "y") for j, item in enumerate(ys)]
+    known: dict[int, Layer] = {}
+    rows = [known.setdefault(id(item), as_layer(item, i, "x")) for i, item in enumerate(xs)]
+    columns = [known.setdefault(id(item), as_layer(item, j, "y")) for j, item in enumerate(ys)]
     parts: dict[str, list[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]] = {name: [] for name in grids}
     for group in range(groups):
-        index = group_complement(rows[0].n, groups, group)
+        kept = subset([*rows, *columns], group_complement(rows[0].n, groups, group))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FewSamplesWarning)  # already given for the full grid
             found = similarity_grids(
-                subset(rows, index),
-                subset(columns, index),
+                kept[: len(rows)],
+                kept[len(rows) :],
                 measures,
                 on_undefined=on_undefined,
                 progress=share(progress, group, groups, "Intervals: "),
@@ -66,10 +67,10 @@ def _with_interval(
     deviations = parts - parts.mean(0)
     error = np.sqrt((groups - 1) / groups * np.square(deviations).sum(0))
     margin = float(stdtrit(groups - 1, 0.975)) * error
-    low, high = (np.nan if bound is None else bound for bound in grid.bounds)
+    low, high = grid.bounds
     return replace(
         grid,
-        low=np.fmax(grid.values - margin, low),
-        high=np.fmin(grid.values + margin, high),
+        low=np.maximum(grid.values - margin, -np.inf if low is None else low),
+        high=np.minimum(grid.values + margin, np.inf if high is None else high),
         groups=groups,
     )

@@ -163,5 +163,5 @@ def test_ids_and_labels_are_unique():
 
 def test_unequal_numbers_of_rows_are_refused(layers):
     x, y = layers(20, [3, 3])
-    with pytest.raises(ShapeError, match="x has 20 rows and y has 19. Row i of both must be sample i"):
+    with pytest.raises(ShapeError, match=r"x has 20 rows and y has 19\. Row i of both must be sample i"):
         MEASURES[0](x, y[:19])

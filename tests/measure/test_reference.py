@@ -32,19 +32,19 @@ EQUAL_WIDTHS = {"norm_sim": "norm", "dot_mean": "dot"}
 
 
 def demo():
-    rng = np.random.RandomState(1337)  # noqa: NPY002 - the reference's own generator
+    rng = np.random.RandomState(1337)
     x = rng.randn(100, 10)
     return x, rng.randn(100, 10) + x
 
 
 def unequal_widths():
-    rng = np.random.RandomState(0)  # noqa: NPY002
+    rng = np.random.RandomState(0)
     a = rng.randn(500, 20) @ rng.randn(20, 20) + 3.0
     return a, np.tanh(a @ rng.randn(20, 30) / 5)
 
 
 def low_rank():
-    rng = np.random.RandomState(0)  # noqa: NPY002
+    rng = np.random.RandomState(0)
     latent = rng.randn(500, 5)
     a = latent @ rng.randn(5, 40) + 0.01 * rng.randn(500, 40)
     return a, latent @ rng.randn(5, 40) + 0.01 * rng.randn(500, 40)
