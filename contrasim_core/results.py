@@ -204,6 +204,11 @@ class TrainingCurve:
         return cls(**{**data, "loss": tuple(data["loss"]), "accuracy": tuple(data["accuracy"])})
 
 
+def read_curves(folder: Path) -> list[TrainingCurve]:
+    """The curves in the folder of a training artifact."""
+    return [TrainingCurve.from_dict(curve) for curve in read_json(folder / "result.json")["curves"]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkRecord:
     """One accuracy, with everything needed to judge it.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from contrasim_core.errors import ContraSimWarning, SpecError
 from contrasim_core.extraction import Execution, run_extraction
 from contrasim_core.progress import Progress, share, silent
-from contrasim_core.results import BenchmarkResult, Comparison, TrainingCurve, write_json
+from contrasim_core.results import BenchmarkResult, Comparison, write_json
 from contrasim_core.specs import (
     ENCODER_KINDS,
     BenchmarkSpec,
@@ -28,9 +28,8 @@ from contrasim_core.specs import (
     ExtractionSpec,
     Spec,
     TrainSpec,
-    spec_from_json,
 )
-from contrasim_core.store import Store
+from contrasim_core.store import Store, read_spec
 
 if TYPE_CHECKING:
     from contrasim_core.activations import Activations
@@ -113,13 +112,6 @@ def _train(spec: TrainSpec, store: Store, execution: Execution, progress: Progre
     data = spec.sources[0].data.label
     store.write(spec, f"{spec.encoder.encoder}, {len(spec.sources)} models on {data}, {len(spec.seeds)} seeds", fill)
     return encoders
-
-
-def training_curves(folder: Path) -> list[TrainingCurve]:
-    """The curves in the folder of a training artifact, without loading torch."""
-    from contrasim_core.results import read_json
-
-    return [TrainingCurve.from_dict(curve) for curve in read_json(folder / "result.json")["curves"]]
 
 
 def _chosen(activations: Sequence[Activations], layers: Sequence[int] | None, rows: int | None) -> list[Activations]:
@@ -230,20 +222,13 @@ def _encoder_for(kind: str, spec: CompareSpec, store: Store) -> ContraSim:
         SpecError: if there is none.
     """
     for key in spec.encoders:
-        found = stored_spec(store, "encoders", key)
+        found = read_spec(store, "encoders", key)
         if isinstance(found, TrainSpec) and found.encoder.encoder == kind:
             return load_encoders(found, store.need("encoders", key))[0]
     raise SpecError(
         f"{kind} is a learned measure, and no trained encoder of that kind was given. Train one on the page "
         "Train encoder, or with `python -m contrasim_core train`, and choose it here."
     )
-
-
-def stored_spec(store: Store, kind: str, key: str) -> Spec:
-    """The spec that an artifact was made from."""
-    import json
-
-    return spec_from_json(json.dumps(store.manifest(kind, key)["spec"]))
 
 
 def _with_anchors(
@@ -260,7 +245,7 @@ def _with_anchors(
     if not encoder.is_relative:
         return list(items)
     key = next(key for key in spec.encoders if _is_kind(store, key, "contrasim.relative"))
-    trained = stored_spec(store, "encoders", key)
+    trained = read_spec(store, "encoders", key)
     assert isinstance(trained, TrainSpec)  # noqa: S101 - found by `_is_kind`
     anchored = replace(source, data=trained.sources[0].data, layers="all")
     there = {item.layer.index: item for item in run_extraction(anchored, store=store, execution=execution)}
@@ -268,7 +253,7 @@ def _with_anchors(
 
 
 def _is_kind(store: Store, key: str, kind: str) -> bool:
-    found = stored_spec(store, "encoders", key)
+    found = read_spec(store, "encoders", key)
     return isinstance(found, TrainSpec) and found.encoder.encoder == kind
 
 

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from contrasim_core.errors import DamagedArtifactError, ForeignFormatError, MissingArtifactError, StoreError
 from contrasim_core.results import versions
-from contrasim_core.specs import Spec
+from contrasim_core.specs import Spec, spec_from_json
 
 STORE_FORMAT = 1
 MANIFEST = "manifest.json"
 EXAMPLE = Path(__file__).resolve().parent.parent / "cache" / "example"
 KINDS = ("activations", "encoders", "comparison", "benchmark")
+DRAFT_SECONDS = 3600  # a temporary folder older than this was left by a process that died
 
 
 def default_root() -> Path:
@@ -66,8 +69,12 @@ class Store:
         self._example = example
 
     def folder(self, kind: str, key: str) -> Path:
-        """Where an artifact of this kind and key is, or would be."""
-        return self.root / kind / key
+        """Where an artifact of this kind and key is, or would be.
+
+        Raises:
+            MissingArtifactError: if the kind or the key is no plain name: nothing outside the store is ever touched.
+        """
+        return self.root / _plain_name(kind) / _plain_name(key)
 
     def find(self, kind: str, key: str) -> Path | None:
         """The folder of a finished artifact, here or in the example; None if there is none.
@@ -76,7 +83,7 @@ class Store:
             ForeignFormatError: if it was written in another format.
         """
         for root in (self.root, self._example):
-            folder = root / kind / key if root is not None else None
+            folder = root / _plain_name(kind) / _plain_name(key) if root is not None else None
             if folder is not None and (folder / MANIFEST).is_file():
                 self._check_format(folder)
                 self._touch(folder)
@@ -97,17 +104,15 @@ class Store:
     def write(self, spec: Spec, title: str, fill: Callable[[Path], None]) -> Path:
         """Write an artifact in one go: `fill` puts files into a temporary folder, which then takes its place."""
         target = self.folder(spec.kind, spec.key)
-        target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.parent / f".{spec.key}-{uuid.uuid4().hex[:8]}"
-        draft.mkdir()
         try:
-            fill(draft)
-            self.write_manifest(draft, spec, title)
-            if target.exists():
-                shutil.rmtree(target)
-            draft.rename(target)
-        except OSError as error:
-            raise StoreError(f"{spec.kind} {spec.key} cannot be written to {self.root}: {error}.") from error
+            with writing(f"{spec.kind} {spec.key}", self.root):
+                draft.mkdir(parents=True)
+                fill(draft)
+                self.write_manifest(draft, spec, title)
+                if target.exists():
+                    shutil.rmtree(target)
+                draft.rename(target)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return target
@@ -124,7 +129,8 @@ class Store:
             "spec": json.loads(spec.to_json()),
             **facts,
         }
-        write_atomic(folder / MANIFEST, json.dumps(manifest, indent=1))
+        with writing(f"The manifest of {spec.kind} {spec.key}", self.root):
+            write_atomic(folder / MANIFEST, json.dumps(manifest, indent=1))
 
     def manifest(self, kind: str, key: str) -> dict[str, object]:
         """The manifest of a finished artifact.
@@ -141,18 +147,23 @@ class Store:
 
         The operating system frees it when its holder dies, however it dies.
         """
-        locks = self.root / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with FileLock(locks / f"{kind}-{key}.lock"):
+        path = self.root / "locks" / f"{_plain_name(kind)}-{_plain_name(key)}.lock"
+        lock = FileLock(path)
+        with writing(f"The lock of {kind} {key}", self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
-    def entries(self) -> list[Entry]:
-        """All artifacts, the most recently used first."""
+    def entries(self, kinds: Sequence[str] = KINDS) -> list[Entry]:
+        """All artifacts of these kinds, the most recently used first."""
         found = [
             self._entry(folder, bundled=root == self._example)
             for root in (self.root, self._example)
             if root is not None
-            for kind in KINDS
+            for kind in kinds
             for folder in sorted((root / kind).glob("*"))
             if folder.is_dir() and not folder.name.startswith(".")
         ]
@@ -168,10 +179,14 @@ class Store:
         if not folder.is_dir():
             raise MissingArtifactError(f"There is no {kind} {key} in {self.root}.")
         with self.lock(kind, key):
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=not folder.is_dir())  # another process may have been faster
 
     def prune(self, max_bytes: int) -> list[Entry]:
-        """Delete the least recently used artifacts until the rest fits into `max_bytes`; returns what was deleted."""
+        """Delete the least recently used artifacts until the rest fits into `max_bytes`; returns what was deleted.
+
+        Temporary folders that a process left when it died are deleted too.
+        """
+        self._sweep()
         own = [entry for entry in self.entries() if not entry.bundled]
         total = sum(entry.size for entry in own)
         deleted = []
@@ -185,13 +200,12 @@ class Store:
 
     def _entry(self, folder: Path, *, bundled: bool) -> Entry:
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        path = folder / MANIFEST
-        manifest = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        manifest, title = _read_manifest(folder)
         used = (folder / "used") if (folder / "used").exists() else folder
         return Entry(
             kind=folder.parent.name,
             key=folder.name,
-            title=str(manifest.get("title", "(unfinished)")),
+            title=str(manifest.get("title", title)),
             size=size,
             created=float(manifest.get("created", folder.stat().st_mtime)),
             used=used.stat().st_mtime,
@@ -200,10 +214,13 @@ class Store:
         )
 
     def _check_format(self, folder: Path) -> None:
-        try:
-            found = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("format")
-        except json.JSONDecodeError as error:
-            raise DamagedArtifactError(f"The manifest of {folder.parent.name} {folder.name} is damaged.") from error
+        manifest, _ = _read_manifest(folder)
+        if not manifest:
+            raise DamagedArtifactError(
+                f"The manifest of {folder.parent.name} {folder.name} is damaged. Delete {folder / MANIFEST} and run it "
+                "again."
+            )
+        found = manifest.get("format")
         if found != STORE_FORMAT:
             raise ForeignFormatError(
                 f"{folder.parent.name} {folder.name} was written in store format {found}; this version reads "
@@ -217,6 +234,57 @@ class Store:
                 (folder / "used").touch()
             except OSError:
                 return
+
+    def _sweep(self) -> None:
+        """Delete the temporary folders of processes that died long ago."""
+        for kind in KINDS:
+            for draft in (self.root / kind).glob(".*"):
+                if draft.is_dir() and time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                    shutil.rmtree(draft, ignore_errors=True)
+
+
+def _plain_name(name: str) -> str:
+    """The name itself, if it cannot lead out of its folder."""
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise MissingArtifactError(f"{name!r} is no name of an artifact. Keys are sixteen hex digits.")
+    return name
+
+
+def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
+    """The manifest, or an empty one and why: the folder is unfinished, or its manifest damaged."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return {}, "(unfinished)"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        manifest = None
+    return (manifest, "") if isinstance(manifest, dict) else ({}, "(damaged)")
+
+
+@contextmanager
+def writing(what: str, root: Path) -> Iterator[None]:
+    """Name what could not be written, and where: the disk is full, or the folder is not ours.
+
+    Raises:
+        StoreError: in place of any error of the operating system.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{what} cannot be written to {root}: {error.strerror or error}. Make room there (`contrasim cache "
+            "prune`), or choose another folder with CONTRASIM_CACHE; what was finished before is kept."
+        ) from error
+
+
+def read_spec(store: Store, kind: str, key: str) -> Spec:
+    """The spec that an artifact was made from.
+
+    Raises:
+        MissingArtifactError: if there is no such artifact.
+    """
+    return spec_from_json(json.dumps(store.manifest(kind, key)["spec"]))
 
 
 def write_atomic(path: Path, text: str) -> None:
