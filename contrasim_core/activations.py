@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from contrasim_core.errors import DataError, PairingError, ShapeError
@@ -24,15 +28,39 @@ def as_matrix(values: Matrix, name: str = "x") -> Float[Tensor, "n d"]:
     float32 and float64 are kept; half precision and integers become float32.
 
     Raises:
-        ShapeError: if the values are not a matrix.
+        ShapeError: if the values are not a matrix of real numbers.
     """
-    tensor = values.detach() if isinstance(values, Tensor) else torch.as_tensor(np.asarray(values))
+    tensor = values.detach() if isinstance(values, Tensor) else _as_tensor(values, name)
+    if tensor.is_complex():
+        raise _no_numbers(name, "complex numbers")
     if tensor.ndim != 2:
         raise ShapeError(
             f"{name} has shape {tuple(tensor.shape)}. A representation is [n, d]: one row per sample. "
             "Pool or flatten the other axes first."
         )
     return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+
+
+def _as_tensor(values: Matrix, name: str) -> Tensor:
+    """The array as a tensor; copied only where torch cannot take it as it lies."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise _no_numbers(name, "rows of different lengths") from error
+    if array.dtype.kind not in "fiub":
+        raise _no_numbers(name, f"dtype {array.dtype}")
+    wanted = np.float64 if array.dtype.kind == "f" and array.dtype.itemsize > 4 else np.float32
+    if array.dtype != wanted or any(step < 0 for step in array.strides):
+        array = array.astype(wanted, order="C")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")  # and we do not write to it
+        return torch.as_tensor(array)
+
+
+def _no_numbers(name: str, found: str) -> ShapeError:
+    return ShapeError(
+        f"{name} is no matrix of real numbers (it has {found}). A representation is [n, d]: one row per sample."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,19 +144,25 @@ def load_activations(path: str | Path) -> list[Activations]:
     are taken as paired if they have equally many rows.
 
     Raises:
-        DataError: if the file is missing, of another type, or holds no matrices.
+        DataError: if the file is missing, damaged, of another type, or holds no matrices of numbers.
     """
     file = Path(path)
     if not file.is_file():
         raise DataError(f"There is no file {file}. Expected precomputed activations in .npz, .npy or .safetensors.")
-    arrays = _read_arrays(file)
+    try:
+        arrays = _read_arrays(file)
+    except _UNREADABLE as error:
+        raise DataError(
+            f"{file.name} cannot be read: it is damaged, or holds objects instead of numbers. "
+            "Pickled objects are not read: they can run code."
+        ) from error
     ids = arrays.pop("ids", None)
     matrices = {name: array for name, array in arrays.items() if array.ndim == 2}
     if not matrices:
-        found = ", ".join(f"{name} {array.shape}" for name, array in arrays.items()) or "nothing"
+        found = ", ".join(f"{name} {tuple(array.shape)}" for name, array in arrays.items()) or "nothing"
         raise DataError(f"{file.name} holds no matrix [n, d]. Found: {found}.")
     n = len(next(iter(matrices.values())))
-    wrong = {name: array.shape for name, array in matrices.items() if len(array) != n}
+    wrong = {name: tuple(array.shape) for name, array in matrices.items() if len(array) != n}
     if wrong:
         raise DataError(f"{file.name}: layers have different numbers of rows: {n}, but {wrong}.")
     samples = SampleSet(tuple(str(i) for i in (ids.tolist() if ids is not None else range(n))))
@@ -136,20 +170,25 @@ def load_activations(path: str | Path) -> list[Activations]:
         raise DataError(
             f"{file.name}: `ids` must name each of the {n} rows once; it has {len(set(samples.ids))} names."
         )
+    try:
+        tensors = {name: as_matrix(array, name) for name, array in matrices.items()}
+    except ShapeError as error:
+        raise DataError(f"{file.name}: {error}") from error
     return [
-        Activations.of(array, layer=LayerRef(file.stem, index, name), samples=samples, recipe={"data": file.name})
-        for index, (name, array) in enumerate(matrices.items())
+        Activations.of(tensor, layer=LayerRef(file.stem, index, name), samples=samples, recipe={"data": file.name})
+        for index, (name, tensor) in enumerate(tensors.items())
     ]
 
 
-def _read_arrays(file: Path) -> dict[str, np.ndarray[Any, Any]]:
+_UNREADABLE = (OSError, ValueError, EOFError, BadZipFile, SafetensorError)
+
+
+def _read_arrays(file: Path) -> dict[str, Any]:
     if file.suffix == ".npy":
         return {"layer": np.load(file, allow_pickle=False)}
     if file.suffix == ".npz":
         with np.load(file, allow_pickle=False) as stored:
             return dict(stored)
     if file.suffix == ".safetensors":
-        from safetensors.numpy import load_file
-
         return dict(load_file(file))
     raise DataError(f"{file.name} is no .npz, .npy or .safetensors file. Pickles are not read: they can run code.")
