@@ -8,10 +8,12 @@ outermost `ModuleList`; a block that is called several times (ALBERT) counts onc
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +79,7 @@ class LoadedModel:
 
 def bundled_names() -> list[str]:
     """Names of the bundled models, in order."""
-    folders = [path.name for path in BUNDLED_ROOT.iterdir()] if BUNDLED_ROOT.is_dir() else []
+    folders = [path.parent.name for path in BUNDLED_ROOT.glob("[!.]*/config.json")]
     return sorted(
         folders, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
     )
@@ -130,7 +132,7 @@ def resolve_model(name: str | Path | ModelRef, *, tower: Tower = "auto", revisio
 
 
 def _folder_digest(folder: Path) -> str:
-    """Digest of a model folder: content of the small files; size and first megabyte of the weights."""
+    """Digest of a model folder: content of the small files and of the weights; the card is no part of the model."""
     parts: list[bytes | str] = []
     for pattern in SMALL_FILES:
         for file in sorted(folder.glob(pattern)):
@@ -174,6 +176,34 @@ def read_config(ref: ModelRef) -> dict[str, Any] | None:
     return config
 
 
+def _stack_config(ref: ModelRef) -> dict[str, Any]:
+    """The part of the configuration that describes the chosen tower's stack."""
+    config = read_config(ref) or {}
+    part: dict[str, Any] = config.get("vision_config" if ref.tower == "vision" else "text_config") or config
+    return part
+
+
+def depth_of(ref: ModelRef) -> int | None:
+    """Number of blocks, from the configuration; None where it does not say, or for models not here yet."""
+    part = _stack_config(ref)
+    for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
+        if isinstance(part.get(name), int):
+            return int(part[name])
+    if isinstance(part.get("depths"), list):
+        return int(sum(part["depths"]))
+    return len(part["convolutions"]) if isinstance(part.get("convolutions"), list) else None
+
+
+def width_of(ref: ModelRef) -> int | None:
+    """Greatest width of a layer, from the configuration; None where it does not say."""
+    part = _stack_config(ref)
+    for name in ("hidden_size", "n_embd", "d_model", "dim"):
+        if isinstance(part.get(name), int):
+            return int(part[name])
+    sizes = part.get("hidden_sizes") or [item[0] for item in part.get("convolutions", [])]
+    return max(sizes) if sizes else None
+
+
 def load_model(ref: ModelRef, *, device: str = "auto", dtype: Dtype = "float32") -> LoadedModel:
     """Load a model with its tokenizer or image processor.
 
@@ -196,14 +226,15 @@ def load_model(ref: ModelRef, *, device: str = "auto", dtype: Dtype = "float32")
     source = str(BUNDLED_ROOT / ref.name) if ref.kind == "bundled" else ref.name
     options: dict[str, Any] = {"revision": ref.revision} if ref.kind == "hub" and ref.revision else {}
     try:
-        module = transformers.AutoModel.from_pretrained(
-            source, dtype=getattr(torch, dtype), trust_remote_code=False, **options
-        )
-        module, modality = _tower(module, ref)
-        preprocessor = _preprocessor(transformers, source, modality, options)
+        with _quiet(transformers):
+            module = transformers.AutoModel.from_pretrained(
+                source, dtype=getattr(torch, dtype), trust_remote_code=False, **options
+            )
+            module, modality = _tower(module, ref)
+            preprocessor = _preprocessor(transformers, source, modality, options)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        offline = " (HF_HUB_OFFLINE is set, so nothing is downloaded)" if transformers.utils.is_offline_mode() else ""
-        raise ModelLoadError(f"{ref.label} cannot be loaded{offline}: {str(error).strip().splitlines()[0]}") from error
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelLoadError(f"{ref.label} cannot be loaded{_offline(ref)}: {reason}{_near_bundled(ref)}") from error
     module.eval().to(pick_device(device))
     blocks = find_blocks(module)
     pooling = _default_pooling(module, modality)
@@ -218,6 +249,34 @@ def load_model(ref: ModelRef, *, device: str = "auto", dtype: Dtype = "float32")
         dtype=dtype,
         has_class_token=pooling != "spatial-mean" and not _is_decoder(module),
     )
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """No progress bars and no hints about packages that are not needed, while a model is loaded; errors still show."""
+    log = transformers.utils.logging
+    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity_error()
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()
+
+
+def _offline(ref: ModelRef) -> str:
+    """That nothing is downloaded, if a hub model was asked for in offline mode."""
+    from huggingface_hub import is_offline_mode
+
+    return " (HF_HUB_OFFLINE is set, so nothing is downloaded)" if ref.kind == "hub" and is_offline_mode() else ""
+
+
+def _near_bundled(ref: ModelRef) -> str:
+    """A hint for a name that was taken for a hub id but may be a mistyped bundled name."""
+    near = difflib.get_close_matches(ref.name, bundled_names(), n=3, cutoff=0.7) if ref.kind == "hub" else []
+    return f" Bundled models with a name like it: {', '.join(near)}." if near else ""
 
 
 def _tower(module: nn.Module, ref: ModelRef) -> tuple[nn.Module, Modality]:

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from contrasim_core.data import resolve_data
+from contrasim_core.data.catalog import bundled
 from contrasim_core.errors import SpecError
-from contrasim_core.models import expand_models, read_config, resolve_model
+from contrasim_core.models import depth_of, expand_models, read_config, resolve_model, width_of
 from contrasim_core.refs import ModelRef
 from contrasim_core.specs import (
     ENCODER_KINDS,
     BenchmarkSpec,
+    CompareSpec,
     EncoderSpec,
     ExtractionSpec,
     Pooling,
     Protocol,
     TrainSpec,
 )
+from contrasim_core.store import Store
 from contrasim_core.zoo.recipes import RECIPES, Recipe
 
 CLOSED_FORM_IDS = (
@@ -127,6 +130,27 @@ def extraction_spec(
     """
     pinned = resolve_data(data, split=split, limit=limit, column=column)
     return ExtractionSpec(model=resolve_model(model), data=pinned, pooling=pooling, **options)
+
+
+def estimate(spec: CompareSpec, store: Store) -> str:
+    """What a comparison will cost, in words: samples, memory, and what is there already; nothing is loaded."""
+    if store.find(spec.kind, spec.key) is not None:
+        return "This comparison is finished."
+    known = bundled(spec.a.data.name)
+    count = spec.a.data.limit or (known.sizes[spec.a.data.split] if known else None)
+    parts = [f"{count} samples" if count else "number of samples known once the data are read"]
+    floats = 0
+    for side in (spec.a, spec.b):
+        depth, width = depth_of(side.model), width_of(side.model)
+        layers = len(side.layers) if side.layers != "all" else depth + 1 if depth is not None else None
+        there = any(store.find(item.kind, item.key) for item in (side, side.replace(layers="all")))
+        state = "activations are there" if there else "activations to be extracted"
+        parts.append(f"{side.model.label}: {layers or 'all'} layers, {state}")
+        floats += (layers or 0) * (width or 0)
+    if count and floats:
+        unit = " for each word of a text" if spec.a.pooling == "word" else ""
+        parts.append(f"{4 * count * floats / 1e6:.1f} MB{unit}")
+    return "; ".join(parts) + "."
 
 
 def recipe_for(names: Sequence[str]) -> Recipe | None:

@@ -1,0 +1,40 @@
+"""What stands around every page: the worker badge, and how a page learns whether it is light or dark."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from contrasim_core.figures.theme import Mode
+from pages._ui import cached
+
+
+def mode() -> Mode:
+    """Whether this viewer's page is light or dark."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def badge() -> None:
+    """One line in the sidebar: who is there to work, and what waits."""
+    with st.sidebar:
+        _badge()
+
+
+@st.fragment(run_every=5.0)
+def _badge() -> None:
+    engine = cached.engine()
+    engine.look()
+    workers = engine.workers()
+    active = [job for job in engine.table.jobs() if job.active]
+    waiting = sum(job.state == "queued" for job in active)
+    if not workers:
+        text, icon, colour = "No worker: results can be read", ":material/cloud_off:", "gray"
+    elif active:
+        text, icon, colour = f"{len(active) - waiting} running, {waiting} waiting", ":material/sync:", "blue"
+    else:
+        kind = workers[0].device
+        text, icon, colour = (
+            f"{len(workers)} {kind} worker{'s' * (len(workers) > 1)}, idle",
+            ":material/check:",
+            "green",
+        )
+    st.badge(text, icon=icon, color=colour)

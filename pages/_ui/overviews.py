@@ -1,0 +1,79 @@
+"""The pictures of the Overview, each with the link to its page in the same state."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from contrasim_core import figures
+from contrasim_core.example import Example
+from pages._ui import cached, frame, links, router, views
+
+PAIR = ("contrasim", "cka.linear")
+
+
+def heatmaps(keys: Example) -> None:
+    """ContraSim beside linear CKA."""
+    result = cached.comparison(keys.comparison)
+    spec = cached.spec_of("comparison", keys.comparison)
+    grids = [result.grids[name] for name in PAIR]
+    words = [figures.words_of_grid(grid) for grid in grids]
+    counts = [figures.matched(grid) for grid in grids]
+    parts = [
+        f"{grid.label} finds {found[0]} of {found[1]} layers"
+        for grid, found in zip(grids, counts, strict=True)
+        if found
+    ]
+    st.subheader("; ".join(parts))
+    between = figures.shared_range(grids)
+    for place, (grid, word, column) in enumerate(zip(grids, words, st.columns(2), strict=True)):
+        with column:
+            st.markdown(f"**{grid.label}**")
+            drawn = figures.similarity_heatmap(grid, mode=frame.mode(), between=between, height=340)
+            views.picture(drawn, word, f"overview-{place}", grid.to_pandas(), spec)
+    _link(keys.comparison, "comparison", "Open in Compare: click cells, choose other measures", ":material/grid_on:")
+
+
+def bars(keys: Example) -> None:
+    """The benchmark."""
+    result = cached.benchmark(keys.benchmark)
+    words = figures.words_of_benchmark(result)
+    summary = result.summary()
+    st.subheader(words.title)
+    drawn = figures.accuracy_bars(summary, mode=frame.mode())
+    views.picture(drawn, words, "overview-bars", summary, cached.spec_of("benchmark", keys.benchmark))
+    _link(keys.benchmark, "benchmark", "Open in Benchmarks", ":material/leaderboard:")
+
+
+def curves(keys: Example) -> None:
+    """How the encoders of the example learned."""
+    found = [curve for key in keys.encoders for curve in cached.curves(key)]
+    words = figures.words_of_curves(found)
+    st.subheader(words.title)
+    from pages._ui.training import table
+
+    drawn = figures.training_curves(found, mode=frame.mode())
+    views.picture(drawn, words, "overview-curves", table(found), cached.spec_of("encoders", keys.encoders[0]))
+    _link(keys.encoders[0], "encoders", "Open in Train encoder", ":material/model_training:")
+
+
+def _link(key: str, kind: str, label: str, icon: str) -> None:
+    target = links.target(cached.spec_of(kind, key))
+    if target is not None:
+        st.page_link(target[0], label=label, icon=icon, query_params=target[1])
+
+
+def next_steps() -> None:
+    """Try your own."""
+    st.subheader("Try your own")
+    left, middle, right = st.columns(3)
+    with left, st.container(border=True):
+        st.markdown(
+            "**Two models of yours**  \nA folder, a hub id, or a bundled model, on your own sentences or images."
+        )
+        st.page_link(router.COMPARE, label="Compare", icon=":material/grid_on:")
+    with middle, st.container(border=True):
+        st.markdown("**A measure for your models**  \nTrain an encoder on a family of models; minutes on a laptop.")
+        st.page_link(router.TRAIN, label="Train encoder", icon=":material/model_training:")
+    with right, st.container(border=True):
+        st.markdown("**Which number to trust**  \nJudge every measure on models with known correspondence.")
+        st.page_link(router.BENCHMARKS, label="Benchmarks", icon=":material/leaderboard:")

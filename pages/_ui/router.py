@@ -1,0 +1,42 @@
+"""Which pages there are, and the guard against links that open a page without the frame around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+FRAMED = "_framed"
+OVERVIEW = "pages/overview.py"
+COMPARE = "pages/compare.py"
+TRAIN = "pages/train_encoder.py"
+BENCHMARKS = "pages/benchmarks.py"
+JOBS = "pages/jobs.py"
+ABOUT = "pages/about.py"
+
+
+def pages() -> dict[str, list[Any]]:
+    """Navigation in groups."""
+    return {
+        "Start": [st.Page(OVERVIEW, title="Overview", icon=":material/home:", default=True)],
+        "Work": [
+            st.Page(COMPARE, title="Compare", icon=":material/grid_on:"),
+            st.Page(TRAIN, title="Train encoder", icon=":material/model_training:"),
+            st.Page(BENCHMARKS, title="Benchmarks", icon=":material/leaderboard:"),
+        ],
+        "Behind it": [
+            st.Page(JOBS, title="Jobs", icon=":material/list_alt:"),
+            st.Page(ABOUT, title="About", icon=":material/info:"),
+        ],
+    }
+
+
+def ensure() -> None:
+    """First line of every page.
+
+    A server that has shown nothing yet runs `pages/x.py` alone for a link to `/x`, without app.py and its frame.
+    Declaring the navigation once and running again mends that; address and parameters stay.
+    """
+    if not st.session_state.pop(FRAMED, False):
+        st.navigation(pages())
+        st.rerun()

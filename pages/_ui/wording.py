@@ -1,0 +1,38 @@
+"""Longer texts of the pages."""
+
+ABOUT = """
+contrasim answers two questions: *how similar are the representations inside these networks, and can I believe the
+number?* It compares layers under closed-form measures and under **ContraSim**
+([arXiv:2303.16992](https://arxiv.org/abs/2303.16992)), a measure that is learned with positive and negative examples,
+and judges all of them on benchmarks with a right answer.
+"""
+GLOSSARY = {
+    "word": [
+        "representation",
+        "layer",
+        "grid",
+        "encoder",
+        "trial, chance",
+        "seen, unseen, transfer",
+        "interval",
+        "by chance",
+    ],
+    "meaning": [
+        "a matrix with one row per sample and one column per feature",
+        "a place in a model; 0 is the output of the embeddings, k that of block k",
+        "the layers of A against the layers of B under one measure",
+        "the trained projection of ContraSim, or of its ablations without negatives",
+        "one question with a right answer, and what a guess would score",
+        "judged on the models an encoder was trained on, on others, or on a second data set",
+        "95 %: of grids by leaving out groups of samples, of accuracies by leaving out models",
+        "expected value if the rows of one side were shuffled",
+    ],
+}
+LIMITS = """
+- A number is about these samples and this pooling; both are in every caption.
+- A plain encoder knows the models it was trained on. On others it falls towards chance; the relative kind does not.
+- With no more samples than features, CCA, PWCCA and regression are close to 1 whatever the data; the grid says so.
+- Biased CKA is above zero for unrelated representations; the value by chance stands beside it.
+- Bundled models are small and trained in minutes: they are for trying, teaching and testing.
+- Everybody who can reach this server sees, starts and cancels all runs. It listens on this machine only.
+"""
