@@ -277,7 +277,7 @@ def spec_from_json(text: str) -> Spec:
             data["format"] == SPEC_FORMAT, f"This spec has format {data['format']}; this version reads {SPEC_FORMAT}."
         )
         spec: Spec = _decode(kinds[data["kind"]], data["spec"])
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, AttributeError, StopIteration, json.JSONDecodeError) as error:
         raise SpecError(f"This is not a spec written by contrasim ({type(error).__name__}: {error}).") from error
     return spec
 

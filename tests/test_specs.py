@@ -1,0 +1,239 @@
+"""A key covers everything: each field of each spec changes it; wrong values are told at the door."""
+
+import dataclasses
+import json
+from typing import get_args
+
+import pytest
+
+from contrasim_core import specs
+from contrasim_core.errors import SpecError
+from contrasim_core.refs import DatasetRef, ModelRef
+from contrasim_core.specs import (
+    ENCODER_KINDS,
+    PROTOCOLS,
+    SPECS,
+    BenchmarkSpec,
+    CompareSpec,
+    EncoderKind,
+    EncoderSpec,
+    ExtractionSpec,
+    TrainSpec,
+    spec_from_json,
+)
+
+MODELS = tuple(ModelRef(name=f"m{number}", kind="hub", fingerprint=f"f{number}") for number in range(6))
+DATA = DatasetRef(name="digits", kind="bundled", fingerprint="d")
+OTHER = DatasetRef(name="photo-patches", kind="bundled", fingerprint="p")
+A, B, C = (ExtractionSpec(model=model, data=DATA) for model in MODELS[:3])
+
+EXAMPLES = {
+    ExtractionSpec: A,
+    EncoderSpec: EncoderSpec(),
+    TrainSpec: TrainSpec(encoder=EncoderSpec(), sources=(A, B)),
+    CompareSpec: CompareSpec(a=A, b=B),
+    BenchmarkSpec: BenchmarkSpec(models=MODELS, train=DATA, test=DATA),
+}
+PINNED = {
+    ExtractionSpec: "af4b91233d771b28",
+    EncoderSpec: "7989a9db4f3a771e",
+    TrainSpec: "0eb4efcc13a77bbd",
+    CompareSpec: "8712f31b0716b2a3",
+    BenchmarkSpec: "cb724102bd5bdecf",
+}
+"""Keys of the examples. A change of one makes everything that people have stored be computed again: do it on purpose,
+by raising SPEC_FORMAT."""
+
+CHANGES = {
+    ExtractionSpec: {
+        "model": MODELS[5],
+        "data": OTHER,
+        "layers": (1, -1),
+        "pooling": "cls",
+        "dtype": "bfloat16",
+        "max_length": 64,
+    },
+    EncoderSpec: {
+        "encoder": "contrasim.norm",
+        "hidden": (512,),
+        "out_dim": 64,
+        "loss": "eq3",
+        "temperature": 0.1,
+        "learning_rate": 0.01,
+        "weight_decay": 0.1,
+        "batch_rows": 512,
+        "epochs": 30,
+        "anchors": 64,
+        "held_out": 0.2,
+        "seed": 1,
+    },
+    TrainSpec: {
+        "encoder": EncoderSpec(epochs=3),
+        "sources": (A, C),
+        "layers": (1, 2),
+        "rows": 100,
+        "seeds": (0, 1),
+    },
+    CompareSpec: {"a": C, "b": C, "measures": ("cka.linear", "pwcca"), "encoders": ("0123",), "groups": 0},
+    BenchmarkSpec: {
+        "models": MODELS[::-1],
+        "train": OTHER,
+        "test": OTHER,
+        "transfer_test": OTHER,
+        "measures": ("pwcca",),
+        "protocols": ("seen",),
+        "pairs": "disjoint",
+        "unseen_models": 3,
+        "pooling": "mean",
+        "layers": (1,),
+        "rows": 10,
+        "encoder": EncoderSpec(epochs=3),
+        "seeds": (7,),
+    },
+}
+ONE_VALUE = {(BenchmarkSpec, "task")}  # fields whose literal allows a single value
+
+by_name = pytest.mark.parametrize("kind", SPECS, ids=lambda kind: kind.__name__)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [(kind, item.name) for kind in SPECS for item in dataclasses.fields(kind) if (kind, item.name) not in ONE_VALUE],
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
+)
+def test_every_field_changes_the_key(kind, field):
+    example = EXAMPLES[kind]
+    changed = example.replace(**{field: CHANGES[kind][field]})
+    assert getattr(changed, field) != getattr(example, field)
+    assert changed.key != example.key
+
+
+@pytest.mark.parametrize("field", ["name", "kind", "fingerprint", "tower", "revision"])
+def test_every_field_of_a_model_changes_the_key(field):
+    values = {"name": "x", "kind": "bundled", "fingerprint": "x", "tower": "text", "revision": "x"}
+    assert set(values) == {item.name for item in dataclasses.fields(ModelRef)}
+    assert A.replace(model=dataclasses.replace(A.model, **{field: values[field]})).key != A.key
+
+
+@pytest.mark.parametrize("field", ["name", "kind", "split", "limit", "fingerprint", "column", "config"])
+def test_every_field_of_a_data_set_changes_the_key(field):
+    values = {"name": "x", "kind": "hub", "split": "x", "limit": 1, "fingerprint": "x", "column": "x", "config": "x"}
+    assert set(values) == {item.name for item in dataclasses.fields(DatasetRef)}
+    assert A.replace(data=dataclasses.replace(A.data, **{field: values[field]})).key != A.key
+
+
+@by_name
+def test_key_is_pinned(kind):
+    assert EXAMPLES[kind].key == PINNED[kind]
+
+
+@by_name
+def test_format_and_kind_are_part_of_the_key(kind, monkeypatch):
+    before = EXAMPLES[kind].key
+    with monkeypatch.context() as patch:
+        patch.setattr(specs, "SPEC_FORMAT", specs.SPEC_FORMAT + 1)
+        assert EXAMPLES[kind].key != before
+    monkeypatch.setattr(kind, "kind", "other")
+    assert EXAMPLES[kind].key != before
+
+
+def test_kinds_are_distinct():
+    assert len({kind.kind for kind in SPECS}) == len(SPECS) == len(EXAMPLES)
+
+
+@by_name
+def test_json_round_trip(kind):
+    full = EXAMPLES[kind].replace(**CHANGES[kind]) if kind is not BenchmarkSpec else EXAMPLES[kind]
+    for spec in (EXAMPLES[kind], full):
+        again = spec_from_json(spec.to_json())
+        assert again == spec and type(again) is kind and again.key == spec.key
+
+
+def test_json_round_trip_keeps_optional_parts():
+    spec = EXAMPLES[BenchmarkSpec].replace(transfer_test=OTHER, layers=(1, 2), protocols=PROTOCOLS)
+    assert spec_from_json(spec.to_json()) == spec
+
+
+@by_name
+def test_specs_are_frozen_and_take_keywords_only(kind):
+    name = dataclasses.fields(kind)[0].name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(EXAMPLES[kind], name, None)
+    with pytest.raises(TypeError, match="positional"):
+        kind(*[getattr(EXAMPLES[kind], item.name) for item in dataclasses.fields(kind)])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: A.replace(pooling="max"),
+         r"^ExtractionSpec\.pooling is 'max'\. It can be: 'cls', 'mean', 'last', 'word', 'spatial-mean'\.$"),
+        (lambda: A.replace(dtype="float64"), r"ExtractionSpec\.dtype is 'float64'\. It can be: 'float32', "),
+        (lambda: A.replace(layers=()), r"^ExtractionSpec\.layers is empty\. Name a layer, or 'all'\.$"),
+        (lambda: A.replace(max_length=0), r"max_length is 0\. It must be 1 or more\.$"),
+        (lambda: EncoderSpec(encoder="contrasin"), r"EncoderSpec\.encoder is 'contrasin'\. It can be: 'contrasim', "),
+        (lambda: EncoderSpec(loss="triplet"), r"EncoderSpec\.loss is 'triplet'\. It can be: 'supcon', 'eq3'\.$"),
+        (lambda: EncoderSpec(temperature=0.0), r"temperature is 0\.0\. It must be above 0\.$"),
+        (lambda: EncoderSpec(learning_rate=-1.0), r"learning_rate is -1\.0\. It must be above 0\.$"),
+        (lambda: EncoderSpec(out_dim=0), r"out_dim is 0\. It must be 1 or more\.$"),
+        (lambda: EncoderSpec(batch_rows=3), r"batch_rows is 3\. It must be 4 or more\.$"),
+        (lambda: EncoderSpec(epochs=0), r"epochs is 0\. It must be 1 or more\.$"),
+        (lambda: EncoderSpec(anchors=1), r"anchors is 1\. It must be 2 or more\.$"),
+        (lambda: EncoderSpec(weight_decay=-0.1), r"weight_decay is -0\.1\. It must be 0 or more\.$"),
+        (lambda: EncoderSpec(hidden=(64, 0)), r"hidden is \(64, 0\)\. Widths start at 1\.$"),
+        (lambda: EncoderSpec(held_out=1.0), r"held_out is 1\.0\. It must be in \[0, 1\)\.$"),
+        (lambda: TrainSpec(encoder=EncoderSpec(), sources=(A,)), r"sources has 1 model\(s\)\. Training contrasts 2"),
+        (lambda: EXAMPLES[TrainSpec].replace(seeds=()), r"seeds is empty\. Give at least one seed\.$"),
+        (lambda: EXAMPLES[TrainSpec].replace(seeds=(1, 1)), r"seeds repeats a seed: \(1, 1\)\.$"),
+        (lambda: CompareSpec(a=A, b=B, measures=()), r"measures is empty\. Choose at least one measure\.$"),
+        (lambda: CompareSpec(a=A, b=B, groups=1), r"groups is 1\. It must be 0, or 2\+\.$"),
+        (lambda: CompareSpec(a=A, b=B.replace(data=OTHER)),
+         r"use different data \(digits \(test\) and photo-patches \(test\)\)\. Layers can be compared only "),
+        (lambda: EXAMPLES[BenchmarkSpec].replace(protocols=("seen", "heard")),
+         r"protocols is 'heard'\. It can be: 'seen', 'unseen', 'transfer'\.$"),
+        (lambda: EXAMPLES[BenchmarkSpec].replace(pairs="some"), r"pairs is 'some'\. It can be: 'disjoint', 'all'\.$"),
+        (lambda: EXAMPLES[BenchmarkSpec].replace(models=MODELS[:1]), r"models has 1 model\(s\)\. A pair needs 2\.$"),
+        (lambda: EXAMPLES[BenchmarkSpec].replace(measures=()), r"measures is empty"),
+        (lambda: EXAMPLES[BenchmarkSpec].replace(protocols=()), r"protocols is empty\. Choose seen, unseen or"),
+        (lambda: EXAMPLES[BenchmarkSpec].replace(models=MODELS[:5]), r"'unseen' keeps 4 of 5 models from training; it"),
+        (lambda: EXAMPLES[BenchmarkSpec].replace(unseen_models=1), r"'unseen' keeps 1 of 6 models"),
+        (lambda: EXAMPLES[BenchmarkSpec].replace(protocols=("transfer",)), r"'transfer' needs BenchmarkSpec\.tr"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_told(make, message):
+    with pytest.raises(SpecError, match=message):
+        make()
+
+
+def test_few_models_do_without_the_unseen_protocol():
+    assert EXAMPLES[BenchmarkSpec].replace(models=MODELS[:2], protocols=("seen",)).unseen_models == 4
+
+
+def test_constants_follow_the_literals():
+    assert get_args(EncoderKind) == ENCODER_KINDS and "contrasim.relative" in ENCODER_KINDS
+    assert PROTOCOLS == ("seen", "unseen", "transfer")
+
+
+GOOD = json.loads(A.to_json())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "This is not a spec written by contrasim"),
+        ("[]", "This is not a spec written by contrasim"),
+        ("null", "This is not a spec written by contrasim"),
+        ("{}", r"KeyError: 'format'"),
+        (json.dumps({**GOOD, "format": 99}), r"^This spec has format 99; this version reads 1\.$"),
+        (json.dumps({**GOOD, "kind": "other"}), "KeyError: 'other'"),
+        (json.dumps({**GOOD, "spec": {**GOOD["spec"], "colour": 1}}), r"^ExtractionSpec has no field colour\.$"),
+        (json.dumps({**GOOD, "spec": {**GOOD["spec"], "pooling": "max"}}), r"pooling is 'max'"),
+        (json.dumps({**GOOD, "spec": {"model": GOOD["spec"]["model"]}}), "missing 1 required keyword-only argument"),
+        (json.dumps({**GOOD, "spec": {**GOOD["spec"], "layers": {"a": 1}}}), "This is not a spec"),
+        (json.dumps({**GOOD, "spec": []}), "This is not a spec"),
+        (json.dumps({**GOOD, "spec": {**GOOD["spec"], "max_length": "long"}}), "This is not a spec"),
+    ],
+)
+def test_what_is_no_spec_is_refused(text, message):
+    with pytest.raises(SpecError, match=message):
+        spec_from_json(text)
