@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,8 +20,16 @@ from contrasim_core.encoder.measures import learned_measure
 from contrasim_core.encoder.net import encode
 from contrasim_core.encoder.relative import relative
 from contrasim_core.encoder.training import Trained, Units, train
-from contrasim_core.errors import DamagedArtifactError, EncoderError, ForeignFormatError, NotFiniteError, ShapeError
+from contrasim_core.errors import (
+    DamagedArtifactError,
+    EncoderError,
+    ForeignFormatError,
+    NotFiniteError,
+    ShapeError,
+    UnseenModelWarning,
+)
 from contrasim_core.measure.base import MeasureSpec
+from contrasim_core.measure.grid import unseen_note
 from contrasim_core.models import pick_device
 from contrasim_core.progress import Progress, silent
 from contrasim_core.results import TrainingCurve
@@ -61,6 +70,7 @@ class ContraSim:
         Raises:
             PairingError: if two activations are of different samples.
             EncoderError: if the models have different numbers of layers, or too few.
+            NotFiniteError: if there is a NaN or an infinity.
         """
         self._adopt(_fit(self.spec, (self.spec.seed,), models, device, progress)[0])
         return self
@@ -144,8 +154,7 @@ class ContraSim:
         """As `transform`, for tensors."""
         weights = self.trained.weights
         width = weights["weight.0"].shape[0]
-        if not bool(torch.isfinite(rows).all()):
-            raise NotFiniteError(f"{name} has NaN or infinity. Mend or drop those rows first.")
+        _check_finite(rows, name)
         if self.is_relative:
             if anchors is None or len(anchors) != width:
                 given = "none" if anchors is None else str(len(anchors))
@@ -170,6 +179,8 @@ class ContraSim:
     ) -> float:
         """How alike two representations of the same samples are to this encoder.
 
+        Activations of models that a plain encoder was not trained on get an `UnseenModelWarning`.
+
         Args:
             x: [n, d] rows of one layer.
             y: [n, d] rows of another, on the same samples.
@@ -186,6 +197,9 @@ class ContraSim:
         if len(a) != len(b):
             raise ShapeError(f"x has {len(a)} rows and y has {len(b)}. Row i of both must be sample i.")
         spec = self.measure()
+        note = unseen_note(spec, [item.layer.model for item in (x, y) if isinstance(item, Activations)])
+        if note:
+            warnings.warn(note, UnseenModelWarning, stacklevel=2)
         return spec.value(spec.family.pair(a, b))
 
     def measure(self) -> MeasureSpec:
@@ -206,6 +220,7 @@ class ContraSim:
             "curve": asdict(trained.curve),
         }
         file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
         save_file(trained.weights, file, metadata={"contrasim": json.dumps(facts)})
         return file
 
@@ -219,16 +234,18 @@ class ContraSim:
         """
         try:
             with safe_open(Path(path), framework="pt") as stored:
-                metadata = (stored.metadata() or {}).get("contrasim")
+                metadata = (stored.metadata() or {}).get("contrasim", "{}")
                 weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
         except (OSError, SafetensorError) as error:
             raise DamagedArtifactError(f"{path} cannot be read as an encoder: {error}.") from error
-        if metadata is None:
-            raise DamagedArtifactError(f"{path} is no encoder written by contrasim.")
-        facts = json.loads(metadata)
-        if facts["format"] != ENCODER_FORMAT:
+        try:
+            facts = json.loads(metadata)
+            found = facts["format"]
+        except (json.JSONDecodeError, KeyError) as error:
+            raise DamagedArtifactError(f"{path} is no encoder written by contrasim.") from error
+        if found != ENCODER_FORMAT:
             raise ForeignFormatError(
-                f"{path} has encoder format {facts['format']}; this version reads {ENCODER_FORMAT}. Train it again."
+                f"{path} has encoder format {found}; this version reads {ENCODER_FORMAT}. Train it again."
             )
         spec = spec_from_json(facts["spec"])
         assert isinstance(spec, EncoderSpec)  # noqa: S101 - `save` wrote it
@@ -253,8 +270,10 @@ class _Fitted:
 
 def _fit(spec: EncoderSpec, seeds: tuple[int, ...], models: Models, device: str, progress: Progress) -> list[_Fitted]:
     groups = _groups(models)
-    first = next(iter(groups.values()))
     counts = {model: len(layers) for model, layers in groups.items()}
+    if not groups or 0 in counts.values():
+        raise EncoderError(f"There are no layers to train on: {counts}. Give the layers of 2 or more models.")
+    first = next(iter(groups.values()))
     if len(set(counts.values())) != 1:
         raise EncoderError(
             f"The models have different numbers of layers: {counts}. Training needs the same layers of each."
@@ -263,7 +282,7 @@ def _fit(spec: EncoderSpec, seeds: tuple[int, ...], models: Models, device: str,
         for layer in layers:
             check_paired(first[0], layer)
     units = Units(
-        tuple(tuple(layers[i].values for layers in groups.values()) for i in range(len(first))),
+        tuple(tuple(_finite_values(layers[i]) for layers in groups.values()) for i in range(len(first))),
         tuple(groups),
         tuple(layer.layer.label for layer in first),
     )
@@ -272,6 +291,17 @@ def _fit(spec: EncoderSpec, seeds: tuple[int, ...], models: Models, device: str,
     return [
         _Fitted(item, units, ids, fingerprint) for item in train(units, spec, seeds, device=picked, progress=progress)
     ]
+
+
+def _finite_values(activations: Activations) -> Float[Tensor, "n d"]:
+    values = activations.values
+    _check_finite(values, str(activations.layer))
+    return values
+
+
+def _check_finite(rows: Float[Tensor, "n d"], name: str) -> None:
+    if not bool(torch.isfinite(rows).all()):
+        raise NotFiniteError(f"{name} has NaN or infinity. Mend or drop those rows first.")
 
 
 def _groups(models: Models) -> dict[str, list[Activations]]:
@@ -283,7 +313,7 @@ def _groups(models: Models) -> dict[str, list[Activations]]:
     groups: dict[str, list[Activations]] = {}
     layers: Any
     for m, layers in enumerate(models):
-        name = layers[0].layer.model if isinstance(layers[0], Activations) else f"model {m}"
+        name = layers[0].layer.model if len(layers) and isinstance(layers[0], Activations) else f"model {m}"
         if name in groups:
             raise EncoderError(f"Two models are called {name!r}. Give every model a name of its own.")
         groups[name] = [

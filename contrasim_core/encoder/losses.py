@@ -20,8 +20,7 @@ def supcon(s: Float[Tensor, "e b b"], positives: Bool[Tensor, "b b"], temperatur
     own = torch.eye(s.shape[1], dtype=torch.bool, device=s.device)
     logits = (s / temperature).masked_fill(own, float("-inf"))
     log_share = logits - logits.logsumexp(2, keepdim=True)
-    weights = positives / positives.sum(1, keepdim=True)
-    return -(log_share.masked_fill(own, 0.0) * weights).sum(2).mean(1)
+    return -(log_share.masked_fill(~positives, 0.0).sum(2) / positives.sum(1)).mean(1)
 
 
 def equation3(s: Float[Tensor, "e b b"], positives: Bool[Tensor, "b b"], temperature: float) -> Float[Tensor, " e"]:

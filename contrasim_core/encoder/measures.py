@@ -31,7 +31,7 @@ def mean_norm(pair: Encoded) -> float:
 
 def encoded_cka(pair: Encoded) -> float:
     """Linear CKA of the encodings."""
-    sums = cross_sums([LayerFactors(pair[0], "x")], [LayerFactors(pair[1], "y")])
+    sums = cross_sums([LayerFactors(pair[0], "the encoding of x")], [LayerFactors(pair[1], "the encoding of y")])
     return float(sums.gram[0, 0] / np.sqrt(sums.a.gram[0] * sums.b.gram[0]))
 
 
