@@ -31,7 +31,7 @@ from contrasim_core.measure.grid import Layer, as_layer, similarity_grids
 from contrasim_core.measure.table import closed_form
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.results import BenchmarkRecord, BenchmarkResult, SimilarityGrid, TrainingCurve, best_match
-from contrasim_core.specs import ENCODER_KINDS, EncoderKind, Protocol
+from contrasim_core.specs import ENCODER_KINDS, PROTOCOLS, EncoderKind, Protocol
 
 TASK = "layer-prediction"
 Group = Mapping[str, Sequence[Activations]]
@@ -62,6 +62,19 @@ class LayerPrediction:
     encoders: Encoders | None = None
     recipe: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        depths = {model: len(layers) for model, layers in self.test.items()}
+        if len(depths) < 2 or 0 in depths.values() or len(set(depths.values())) > 1:
+            raise SpecError(
+                f"Layer prediction needs 2 or more models of equally many layers; there are: {depths or 'none'}."
+            )
+        for part, group in (("train", self.train), ("transfer_test", self.transfer_test)):
+            found = None if group is None else {model: len(group.get(model, ())) for model in depths}
+            if found not in (None, depths):
+                raise SpecError(f"{part} has other layers than test. Layers by model: {found}, but {depths} in test.")
+        if self.pairs not in ("all", "disjoint"):
+            raise SpecError(f"pairs is {self.pairs!r}. It can be: 'all', 'disjoint'.")
+
     def run(
         self, measures: Sequence[str], protocols: Sequence[Protocol], progress: Progress = silent
     ) -> BenchmarkResult:
@@ -87,6 +100,8 @@ class LayerPrediction:
         return run.result(measures)
 
     def _arena(self, protocol: Protocol) -> Arena:
+        if protocol not in PROTOCOLS:
+            raise SpecError(f"No protocol {protocol!r}. It can be: {', '.join(PROTOCOLS)}.")
         names = list(self.test)
         judged = names[-self.unseen_models :] if protocol == "unseen" else names
         trained = names[: -self.unseen_models] if protocol == "unseen" else names
@@ -145,6 +160,7 @@ class _Run:
         self.pairs: dict[str, list[str]] = {}
         self.curves: dict[str, list[TrainingCurve]] = {}
         self.seconds: dict[str, float] = {}
+        self._encoders: dict[tuple[EncoderKind, tuple[str, ...]], Sequence[ContraSim]] = {}
 
     def closed_form(self, arena: Arena, specs: Sequence[MeasureSpec]) -> None:
         """Judge the closed-form measures together: they share their factors."""
@@ -160,11 +176,8 @@ class _Run:
 
     def learned(self, arena: Arena, kind: EncoderKind) -> None:
         """Train one encoder per seed, or find them, and judge each."""
-        if self.task.encoders is None or self.task.train is None:
-            raise SpecError(f"{kind} is learned: it needs representations of training samples. Give train.")
         started = time.monotonic()
-        step = share(self.progress, self.done, self.steps, f"{arena.protocol}: ")
-        encoders = self.task.encoders(kind, arena.trained_on, step)
+        encoders = self._trained(kind, arena)
         self.curves[f"{kind}|{len(arena.trained_on)} models"] = [encoder.curve for encoder in encoders]
         for encoder in encoders:
             spec = encoder.measure()
@@ -177,6 +190,16 @@ class _Run:
             self._judge(arena, kind, encoder.spec.seed, grid)
         self.done += 1
         self._took(f"{kind}, {arena.protocol}", started)
+
+    def _trained(self, kind: EncoderKind, arena: Arena) -> Sequence[ContraSim]:
+        """The encoders of this kind and these training models; protocols that share them train them once."""
+        if self.task.encoders is None or self.task.train is None:
+            raise SpecError(f"{kind} is learned: it needs representations of training samples. Give train.")
+        wanted = (kind, arena.trained_on)
+        if wanted not in self._encoders:
+            step = share(self.progress, self.done, self.steps, f"{arena.protocol}: ")
+            self._encoders[wanted] = self.task.encoders(kind, arena.trained_on, step)
+        return self._encoders[wanted]
 
     def _anchors(self, encoder: ContraSim, model: str, place: int) -> object | None:
         """The same layer on the anchor samples, for encoders that read through anchors."""
@@ -197,7 +220,8 @@ class _Run:
         blocks = [grid.values[a * depth : (a + 1) * depth, b * depth : (b + 1) * depth] for a, b in arena.pairs]
         choices = [[best_match(row, grid.direction) for row in block] for block in blocks]
         wins = np.array([[choice == layer for layer, choice in enumerate(row)] for row in choices], dtype=bool)
-        reason = "" if all(np.isfinite(block).all() for block in blocks) else "; ".join(grid.undefined[:2])
+        whole = all(np.isfinite(block).all() for block in blocks)
+        reason = "" if whole else "; ".join(grid.undefined[:2]) or f"{measure} is not finite for some layers"
         low, high = pair_interval(wins, arena.pairs, disjoint=self.task.pairs == "disjoint")
         nan = float("nan")
         self.records.append(

@@ -60,6 +60,5 @@ def read_card(folder: Path) -> Card:
 
 def cards(root: Path = BUNDLED_ROOT) -> list[Card]:
     """Cards of all bundled models, in order."""
-    if root != BUNDLED_ROOT:
-        return [read_card(folder) for folder in sorted(root.iterdir()) if (folder / "card.json").is_file()]
-    return [read_card(root / name) for name in bundled_names()]
+    names = bundled_names() if root == BUNDLED_ROOT else sorted(folder.name for folder in root.iterdir())
+    return [read_card(root / name) for name in names if (root / name / "card.json").is_file()]
