@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from contrasim_core.refs import DatasetRef, ModelRef, SampleSet, digest, layer_r
 from contrasim_core.results import versions
 from contrasim_core.shards import ShardedLayers, ShardInfo, samples_per_shard, valid_info, write_shard
 from contrasim_core.specs import Dtype, ExtractionSpec, Pooling
-from contrasim_core.store import MANIFEST, Store
+from contrasim_core.store import MANIFEST, Store, writing
 
 SHARD_BYTES = 64 * 2**20
 SHARD_SAMPLES = 1024
@@ -94,6 +96,9 @@ def extract(
     execution = Execution(device=device, batch_size=batch_size)
     if isinstance(model, nn.Module):
         chosen = ["*"] if layers == "all" else [str(item) for item in layers]
+        if not isinstance(data, Tensor | Inputs):
+            named = isinstance(data, str | Path | DatasetRef)
+            data = load_data(data, limit=limit, **({"split": split, "column": column} if named else {}))
         return _extract_module(model, data, chosen, pooling, preprocess, name, ids, limit, execution, progress)
     if isinstance(data, Tensor):
         raise SpecError("A tensor as data needs an nn.Module as model. Give texts, images or a data set's name.")
@@ -160,7 +165,7 @@ def _finished(spec: ExtractionSpec, store: Store) -> list[Activations] | None:
         if folder is not None:
             stored = open_finished(folder)
             if stored is not None:
-                keep = None if spec.layers == "all" or candidate is spec else [int(item) for item in spec.layers]
+                keep = None if spec.layers == "all" or candidate is spec else _indices(spec.layers, spec.model.label)
                 activations = stored.activations(spec.model.label, recipe_of(spec), keep)
                 if keep is None or len(activations) == len(keep):
                     return activations
@@ -169,8 +174,6 @@ def _finished(spec: ExtractionSpec, store: Store) -> list[Activations] | None:
 
 def open_finished(folder: Path) -> ShardedLayers | None:
     """The shards of a folder with a manifest; None if one of them is missing or damaged, so that it must be redone."""
-    import json
-
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     infos = [valid_info(folder, index) for index in range(int(manifest["shards"]))]
     if any(info is None for info in infos):
@@ -233,22 +236,22 @@ class _Work:
     def into(self, store: Store, progress: Progress) -> list[Activations]:
         """Shard by shard, into the store; shards that are there and sound are left alone."""
         folder = store.folder(self.spec.kind, self.spec.key)
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(f"Activations {self.spec.key}", store.root):
+            folder.mkdir(parents=True, exist_ok=True)
         total = len(self.inputs)
-        suggested = self.execution.shard_samples or self._shard_samples()
-        size = samples_per_shard(folder, suggested)
+        size = samples_per_shard(folder, lambda: self.execution.shard_samples or self._shard_samples())
         report = _reporter(progress, self.spec, total)
         infos: list[ShardInfo] = []
         computed = 0
         for index, start in enumerate(range(0, total, size)):
             stop = min(start + size, total)
             info = valid_info(folder, index)
-            if info is None:
+            if info is None or (info.start, info.stop) != (start, stop):
                 rows = self.runner.run(start, stop, report)
                 info = write_shard(folder, index, (start, stop), rows.ids, rows.layers)
                 computed += 1
             infos.append(info)
-            report(stop, fresh=info is not None)
+            report(stop)
         ids = tuple(name for info in infos for name in info.ids)
         fingerprint = self._fingerprint(ids)
         store.write_manifest(
@@ -313,7 +316,7 @@ class Runner:
         self.label, self.embeddings = label, embeddings
         self.device = next((item.device for item in module.parameters()), torch.device("cpu"))
         self.batch_size = batch_size or BATCH.get(self.device.type, 32)
-        self.layers = [int(item) for item in layers] if layers is not None else None
+        self.layers = _indices(layers, label) if layers is not None else None
 
     def run(self, start: int, stop: int, report: Callable[..., None]) -> Rows:
         """Rows of the samples `start` to `stop`, in order."""
@@ -402,6 +405,17 @@ class Runner:
         return Rows(tuple(ids[row] for row in index), layers)
 
 
+def _indices(layers: Sequence[int | str], label: str) -> list[int]:
+    """Layer indices as numbers; a Hugging Face model's layers have no other names here."""
+    wrong = [item for item in layers if not re.fullmatch(r"-?\d+", str(item))]
+    if wrong:
+        raise LayerError(
+            f"{label}: layers of a Hugging Face model are indices, 0 (embeddings) to the number of blocks, not "
+            f"{wrong[0]!r}. To record a module by name, load the model yourself and pass it as nn.Module."
+        )
+    return [int(item) for item in layers]
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception means that memory ran out, on a GPU or on the CPU."""
     text = str(error).lower()
@@ -429,7 +443,7 @@ def _reporter(progress: Progress, spec: ExtractionSpec, total: int) -> Callable[
 
 def _extract_module(
     module: nn.Module,
-    data: Any,
+    data: Inputs | Tensor,
     layers: Sequence[str],
     pooling: Pooling | Literal["auto"],
     preprocess: Callable[[Sequence[Any]], Any] | None,
@@ -440,7 +454,7 @@ def _extract_module(
     progress: Progress,
 ) -> list[Activations]:
     """Any `nn.Module`, in memory; layers are module names in order of execution."""
-    training = module.training
+    training = {item: item.training for item in module.modules()}
     ref = module_ref(module, name)
     samples, items = _module_samples(data, ids, limit)
     batches = TensorBatches(samples, items, preprocess)
@@ -454,12 +468,13 @@ def _extract_module(
         total = len(samples)
         rows = runner.run(0, total, lambda done, **_more: progress(done, total, f"{ref.label}: {done:g} of {total}"))
     finally:
-        module.train(training)
-    data_label = data.ref.label if isinstance(data, Inputs) else str(data) if isinstance(data, str) else "given samples"
+        for item, mode in training.items():
+            item.training = mode
+    data_label = data.ref.label if isinstance(data, Inputs) else "given samples"
     return rows.activations(ref.label, samples.fingerprint, {"data": data_label, "pooling": how})
 
 
-def _module_samples(data: Any, ids: Sequence[str] | None, limit: int | None) -> tuple[SampleSet, Any]:
+def _module_samples(data: Inputs | Tensor, ids: Sequence[str] | None, limit: int | None) -> tuple[SampleSet, Any]:
     """The sample set and the items behind it."""
     if isinstance(data, Tensor):
         tensor = data[:limit]
@@ -468,11 +483,4 @@ def _module_samples(data: Any, ids: Sequence[str] | None, limit: int | None) -> 
             raise SpecError(f"ids has {len(names)} entries, but there are {len(tensor)} samples.")
         content = tensor.detach().cpu().contiguous().numpy().tobytes()
         return SampleSet(names, digest([*names, str(tuple(tensor.shape)), content])), tensor
-    inputs = (
-        data
-        if isinstance(data, Inputs)
-        else load_data(data, limit=limit)
-        if not isinstance(data, str)
-        else load_data(data)
-    )
-    return inputs.samples, inputs.texts if inputs.modality == "text" else inputs.images
+    return data.samples, data.texts if data.modality == "text" else data.images

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from itertools import accumulate
@@ -22,7 +22,7 @@ from torch import Tensor
 from contrasim_core.activations import Activations
 from contrasim_core.errors import DamagedArtifactError
 from contrasim_core.refs import SampleSet, layer_refs
-from contrasim_core.store import MANIFEST, write_atomic
+from contrasim_core.store import read_manifest, write_atomic, writing
 
 LAYOUT = "layout.json"
 
@@ -58,13 +58,16 @@ def info_path(folder: Path, index: int) -> Path:
     return folder / f"shard-{index:05d}.json"
 
 
-def samples_per_shard(folder: Path, suggested: int) -> int:
-    """Samples in each shard: what an earlier, unfinished run chose, or `suggested`, which is then remembered."""
+def samples_per_shard(folder: Path, suggest: Callable[[], int]) -> int:
+    """Samples in each shard: what an earlier, unfinished run chose, or what `suggest` says, which is remembered."""
     path = folder / LAYOUT
-    if path.is_file():
+    try:
         return int(json.loads(path.read_text(encoding="utf-8"))["samples_per_shard"])
-    write_atomic(path, json.dumps({"samples_per_shard": suggested}))
-    return suggested
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # the first run, or a damaged file
+        chosen = suggest()
+    with writing(f"Activations {folder.name}", folder.parent):
+        write_atomic(path, json.dumps({"samples_per_shard": chosen}))
+    return chosen
 
 
 def write_shard(
@@ -78,28 +81,37 @@ def write_shard(
         bounds: first sample and the one after the last.
         ids: one per row.
         layers: matrices [rows, d] by layer name, in order of execution.
+
+    Raises:
+        StoreError: if the disk is full or the folder cannot be written; nothing is left behind then.
     """
     target = shard_path(folder, index)
     draft = target.with_name(f".{target.name}")
     names = {f"layer.{number:03d}": tensor.contiguous() for number, tensor in enumerate(layers.values())}
-    try:
-        save_file(names, draft)
-        checksum = file_checksum(draft)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    info = ShardInfo(index, *bounds, len(ids), checksum, tuple(ids), tuple(layers))
-    write_atomic(info_path(folder, index), json.dumps(asdict(info)))
+    with writing(f"Shard {index} of activations {folder.name}", folder.parent):
+        try:
+            save_file(names, draft)
+            checksum = file_checksum(draft)
+            draft.replace(target)
+        except SafetensorError as error:  # how safetensors tells of a full disk
+            raise OSError(str(error)) from error
+        finally:
+            draft.unlink(missing_ok=True)
+        info = ShardInfo(index, *bounds, len(ids), checksum, tuple(ids), tuple(layers))
+        write_atomic(info_path(folder, index), json.dumps(asdict(info)))
     return info
 
 
 def read_info(folder: Path, index: int) -> ShardInfo | None:
-    """What was written down about a shard; None if it is not finished."""
+    """What was written down about a shard; None if it is not finished, or the note itself is damaged."""
     path = info_path(folder, index)
     if not path.is_file() or not shard_path(folder, index).is_file():
         return None
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return ShardInfo(**{**data, "ids": tuple(data["ids"]), "layers": tuple(data["layers"])})
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return ShardInfo(**{**data, "ids": tuple(data["ids"]), "layers": tuple(data["layers"])})
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def valid_info(folder: Path, index: int) -> ShardInfo | None:
@@ -127,11 +139,11 @@ def _checksum_of(path: Path, _size: int, _modified: int) -> str:
 
 def verify(folder: Path) -> list[Problem]:
     """Every shard that is missing or damaged; empty if all is well."""
-    if not (folder / MANIFEST).is_file():
-        return [Problem(-1, "unfinished: no manifest")]
-    count = int(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["shards"])
+    manifest, state = read_manifest(folder)
+    if not manifest:
+        return [Problem(-1, f"{state} no readable manifest")]
     problems = []
-    for index in range(count):
+    for index in range(int(manifest["shards"])):
         if read_info(folder, index) is None:
             problems.append(Problem(index, "missing"))
         elif valid_info(folder, index) is None:

@@ -200,7 +200,7 @@ class Store:
 
     def _entry(self, folder: Path, *, bundled: bool) -> Entry:
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        manifest, title = _read_manifest(folder)
+        manifest, title = read_manifest(folder)
         used = (folder / "used") if (folder / "used").exists() else folder
         return Entry(
             kind=folder.parent.name,
@@ -214,7 +214,7 @@ class Store:
         )
 
     def _check_format(self, folder: Path) -> None:
-        manifest, _ = _read_manifest(folder)
+        manifest, _ = read_manifest(folder)
         if not manifest:
             raise DamagedArtifactError(
                 f"The manifest of {folder.parent.name} {folder.name} is damaged. Delete {folder / MANIFEST} and run it "
@@ -250,7 +250,7 @@ def _plain_name(name: str) -> str:
     return name
 
 
-def _read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
+def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
     """The manifest, or an empty one and why: the folder is unfinished, or its manifest damaged."""
     path = folder / MANIFEST
     if not path.is_file():
