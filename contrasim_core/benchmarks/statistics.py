@@ -18,7 +18,7 @@ def wilson(share: float, trials: float) -> tuple[float, float]:
     centre = share + Z**2 / (2 * trials)
     margin = Z * math.sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2))
     scale = 1 + Z**2 / trials
-    return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
+    return max(0.0, min(share, (centre - margin) / scale)), min(1.0, max(share, (centre + margin) / scale))
 
 
 def pair_interval(wins: NDArray[np.bool_], pairs: Sequence[tuple[int, int]], *, disjoint: bool) -> tuple[float, float]:
