@@ -1,0 +1,100 @@
+"""Interleaved repeats, ratios, and peak memory in a process of its own."""
+
+from __future__ import annotations
+
+import math
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+
+CONSOLE = Console(width=130)
+
+
+@dataclass
+class Contestant:
+    """Something to be timed.
+
+    Attributes:
+        run: does the work once.
+        share: part of the whole job that one run does; its time is divided by this.
+        once: run it in the first round only.
+        seconds: (wall, CPU) of every run, already divided by the share.
+        result: what the last run gave.
+    """
+
+    run: Callable[[], object]
+    share: float = 1.0
+    once: bool = False
+    seconds: list[tuple[float, float]] = field(default_factory=list)
+    result: object = None
+
+    def time_once(self) -> None:
+        """Run and note the time."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        self.result = self.run()
+        cost = (time.perf_counter() - wall, time.process_time() - cpu)
+        self.seconds.append((cost[0] / self.share, cost[1] / self.share))
+
+    def median(self, column: int) -> float:
+        """Median of wall (0) or CPU (1) seconds."""
+        return statistics.median(times[column] for times in self.seconds)
+
+    def best(self, column: int) -> float:
+        """Least wall (0) or CPU (1) seconds."""
+        return min(times[column] for times in self.seconds)
+
+
+def interleave(contestants: Mapping[str, Contestant], repeats: int) -> None:
+    """All contestants in turn, `repeats` rounds, so that a busy moment hits each of them."""
+    for number in range(repeats):
+        for contestant in contestants.values():
+            if number == 0 or not contestant.once:
+                contestant.time_once()
+
+
+def report(
+    title: str, contestants: Mapping[str, Contestant], ours: str, extra: Mapping[str, Mapping[str, str]], note: str = ""
+) -> None:
+    """A table with every contestant's time (median, and least) as a multiple of ours."""
+    table = Table(title=title, title_justify="left", caption=note or None, caption_justify="left")
+    for column in (
+        "",
+        "runs",
+        "CPU s (median)",
+        "x ours, median CPU",
+        "x ours, least CPU",
+        "x ours, median wall",
+        *extra,
+    ):
+        table.add_column(column, justify="left" if column.startswith("x = ") else "right", no_wrap=True)
+    reference = contestants[ours]
+    for name, contestant in contestants.items():
+        table.add_row(
+            name if contestant.share == 1 else f"{name} (1/{round(1 / contestant.share)} run)",
+            str(len(contestant.seconds)),
+            f"{contestant.median(1):.2f}",
+            f"{contestant.median(1) / reference.median(1):.2f}",
+            f"{contestant.best(1) / reference.best(1):.2f}",
+            f"{contestant.median(0) / reference.median(0):.2f}",
+            *(values.get(name, "") for values in extra.values()),
+        )
+    CONSOLE.print(table)
+
+
+def peak_mb() -> float:
+    """Most memory this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 2**20)
+
+
+def peak_of_child(*arguments: str) -> float:
+    """What a child process (`python -m bench --child ...`) says is its peak; NaN if it died, as for want of memory."""
+    command = [sys.executable, "-m", "bench", "--child", *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return float(found.stdout.split()[-1]) if found.returncode == 0 else math.nan
