@@ -60,18 +60,34 @@ def build_bert(recipe: Recipe, seed: int, folder: Path, progress: Progress) -> C
 
 
 def make_tokenizer(texts: list[str]) -> BertTokenizerFast:
-    """A lower-case WordPiece tokenizer with a vocabulary of the most useful pieces of these texts."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = WordPieceDecoder()
+    """A lower-case WordPiece tokenizer with a vocabulary of the most useful pieces of these texts, always the same."""
+    empty = _tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
+    # The trainer meets words in the order of a hash table, another one in every process, and numbers a piece when it
+    # meets it; the numbers decide between pairs that are equally frequent. Told of all letters first, it has no choice.
+    letters = {letter for text in texts for word in _words(empty, text) for letter in word[1:]}
     trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY, special_tokens=list(SPECIAL), show_progress=False, continuing_subword_prefix="##"
+        vocab_size=VOCABULARY,
+        special_tokens=[*SPECIAL, *sorted(f"##{letter}" for letter in letters)],
+        show_progress=False,
+        continuing_subword_prefix="##",
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    empty.train_from_iterator(texts, trainer)
+    tokenizer = _tokenizer(models.WordPiece(empty.get_vocab(), unk_token="[UNK]"))  # noqa: S106 - a token of text
+    tokenizer.decoder = WordPieceDecoder()
     first, last = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", last), ("[CLS]", first))
     return BertTokenizerFast(tokenizer_object=tokenizer, model_max_length=LENGTH, do_lower_case=True)
+
+
+def _tokenizer(model: models.WordPiece) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def _words(tokenizer: Tokenizer, text: str) -> list[str]:
+    return [word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(text))]
 
 
 def _encode(tokenizer: BertTokenizerFast, texts: list[str]) -> list[list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -129,15 +129,16 @@ def build(name: str, *, root: Path = BUNDLED_ROOT, progress: Progress = silent, 
     Raises:
         UnknownModelError: if the name is no member of a family.
     """
-    from dataclasses import replace
-
     chosen, seed = family_of(name)
     if steps is not None:
         chosen = replace(chosen, steps=steps)
-    if chosen.kind == "bert":
-        from contrasim_core.zoo.language import build_bert
+    from contrasim_core.zoo.training import quiet
 
-        return build_bert(chosen, seed, root / name, progress)
-    from contrasim_core.zoo.vision import build_vision
+    with quiet():
+        if chosen.kind == "bert":
+            from contrasim_core.zoo.language import build_bert
 
-    return build_vision(chosen, seed, root / name, progress)
+            return build_bert(chosen, seed, root / name, progress)
+        from contrasim_core.zoo.vision import build_vision
+
+        return build_vision(chosen, seed, root / name, progress)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,22 @@ def optimise(
                 step + 1, recipe.steps, f"Training {name}: step {step + 1} of {recipe.steps}, loss {loss.item():.3f}"
             )
     return time.monotonic() - started
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers from writing its own progress bars and advice; how loud it was comes back afterwards."""
+    from transformers.utils import logging
+
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def save(model: Any, preprocessor: Any, folder: Path) -> None:
