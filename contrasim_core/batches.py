@@ -56,8 +56,8 @@ class TextBatches:
             raise SpecError("'spatial-mean' pooling is for images. For text use cls, mean, last or word.")
         if pooling == "cls" and not model.has_class_token:
             raise SpecError(
-                f"{model.ref.label} is a decoder: its first position sees nothing but itself, so 'cls' pooling is the "
-                "same for every text. Use 'last' or 'mean'."
+                f"{model.ref.label} reads from left to right: its first position sees nothing but itself, so 'cls' "
+                "pooling is the same for every text. Use 'last' or 'mean'."
             )
         self.samples = inputs.samples
         self._tokenizer = model.preprocessor

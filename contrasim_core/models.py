@@ -1,7 +1,7 @@
 """Find, pin and load models. The only file that names `AutoModel`.
 
 Layers of a Hugging Face model: index 0 is what enters the first block (the output of the embeddings), index k is what
-block k puts out. For models whose `hidden_states[-1]` is taken after a final norm (GPT-2, ViT and most decoders) the
+block k puts out. For models whose `hidden_states[-1]` is taken after a final norm (GPT-2, Llama, most decoders) the
 last layer here is therefore *not* `hidden_states[-1]`: the norm comes after it. Blocks are the members of the first
 outermost `ModuleList`; a block that is called several times (ALBERT) counts once per call.
 """
@@ -247,7 +247,7 @@ def load_model(ref: ModelRef, *, device: str = "auto", dtype: Dtype = "float32")
         default_pooling=pooling,
         leading=_leading_positions(module) if modality == "image" else 0,
         dtype=dtype,
-        has_class_token=pooling != "spatial-mean" and not _is_decoder(module),
+        has_class_token=pooling != "spatial-mean" and not _is_causal(module),
     )
 
 
@@ -328,6 +328,11 @@ def _is_decoder(module: Any) -> bool:
 
     kind = module.config.model_type
     return kind in names.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in names.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+
+def _is_causal(module: Any) -> bool:
+    """Whether a position sees only those before it, so that the first one is the same for every input."""
+    return _is_decoder(module) or module.config.model_type == "clip_text_model"
 
 
 def _default_pooling(module: Any, modality: Modality) -> Pooling:

@@ -1,0 +1,30 @@
+"""Fixtures that several test files share."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported: no test may reach for the network
+
+import pytest
+
+from contrasim_core.store import Store
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A function from a family to the folder of a tiny random model of it, written once per session."""
+    from tests.tiny import save_model
+
+    root, made = tmp_path_factory.mktemp("models"), {}
+
+    def folder(family):
+        if family not in made:
+            made[family] = save_model(family, root / f"tiny-{family}")
+        return made[family]
+
+    return folder
+
+
+@pytest.fixture
+def empty_store(tmp_path):
+    """A store with nothing in it, not even the bundled example."""
+    return Store(tmp_path / "cache", example=None)
