@@ -24,7 +24,7 @@ class Recipe:
         family: name of the family; members are called `family-seed`.
         kind: which trainer.
         about: architecture in a few words.
-        width: of the hidden states; ignored by the convolutional nets, whose widths are Tiny-10's.
+        width: of the hidden states; ignored by the convolutional nets, which have widths of their own.
         depth: blocks.
         heads: attention heads.
         mlp: width of the feed-forward layers.
@@ -68,10 +68,9 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         family="digits-cnn",
         kind="allconv",
-        about="All-convolutional Tiny-10 (8 convolutions with batch normalisation)",
-        depth=8,
+        about="All-convolutional net (6 convolutions of 32 to 128 channels with batch normalisation)",
         steps=400,
-        learning_rate=3e-3,
+        learning_rate=1e-2,
         pooling="spatial-mean",
     ),
     Recipe(
