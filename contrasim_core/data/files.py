@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -42,7 +43,10 @@ def load(ref: DatasetRef) -> Inputs:
         names, images = _decoded(_images(path), ref)
         return image_inputs(ref, images, names)
     if path.suffix in (".txt", ".text", ".md"):
-        lines = path.read_text(encoding="utf-8").splitlines()
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path.name} is not text in UTF-8 ({error}). Save it as UTF-8.") from error
         numbered = [(str(number), line) for number, line in enumerate(lines, 1) if line.strip()]
         return text_inputs(ref, [line for _, line in numbered], [f"line-{number}" for number, _ in numbered])
     if path.suffix in TABLE_TYPES:
@@ -65,23 +69,29 @@ def _table(path: Path, ref: DatasetRef) -> Inputs:
         wanted = f"no column {column!r}" if column else "several columns and none called 'text'"
         raise DataError(f"{path.name} has {wanted}. Its columns: {', '.join(columns)}. Say which holds the texts.")
     ids = table["id"].tolist() if "id" in columns else [f"row-{number}" for number in range(1, len(table) + 1)]
-    return text_inputs(ref, table[column].tolist(), ids)
+    return text_inputs(ref, table[column].fillna("").tolist(), ids)  # a short row has no value at all
 
 
 def _images(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of every image in a folder or zip, by name."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if file.suffix.lower() in IMAGE_TYPES:
-                yield str(file.relative_to(path)), file.read_bytes()
+            if _is_image(name := str(file.relative_to(path))):
+                yield name, file.read_bytes()
         return
     try:
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
-                if Path(name).suffix.lower() in IMAGE_TYPES:
+                if _is_image(name):
                     yield name, archive.read(name)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path.name} is no zip file, or it is damaged.") from error
+
+
+def _is_image(name: str) -> bool:
+    """Whether a file is one of the images, and no hidden file that an operating system put beside them."""
+    path = Path(name)
+    return path.suffix.lower() in IMAGE_TYPES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
 
 
 def _decoded(items: Iterable[tuple[str, bytes]], ref: DatasetRef) -> tuple[list[str], list[Image]]:
@@ -107,9 +117,13 @@ def decode_image(name: str, content: bytes) -> Image:
     from PIL import UnidentifiedImageError
 
     try:
-        with Pillow.open(io.BytesIO(content)) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise DataError(f"{name} has {picture.width} x {picture.height} pixels. Shrink it before use.")
-            return np.asarray(picture.convert("RGB"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)  # the limit below is stricter
+            with Pillow.open(io.BytesIO(content)) as picture:
+                if picture.width * picture.height > MAX_PIXELS:
+                    raise DataError(f"{name} has {picture.width} x {picture.height} pixels. Shrink it before use.")
+                return np.asarray(picture.convert("RGB"))
+    except Pillow.DecompressionBombError as error:
+        raise DataError(f"{name} is far too large an image ({error}). Shrink it before use.") from error
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(f"{name} cannot be read as an image: {error}") from error

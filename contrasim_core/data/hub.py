@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ def load(ref: DatasetRef) -> Inputs:
     import datasets
 
     try:
-        data = datasets.load_dataset(ref.name, ref.config, split=ref.split, trust_remote_code=None)
+        with _quiet(datasets):
+            data = datasets.load_dataset(ref.name, ref.config, split=ref.split)  # data only: it runs no code of theirs
     except (FileNotFoundError, ValueError, ConnectionError, OSError) as error:
         raise UnknownDataError(
             f"The data set {ref.name} (configuration {ref.config or 'default'}, split {ref.split}) cannot be loaded: "
@@ -46,9 +48,21 @@ def load(ref: DatasetRef) -> Inputs:
     column = _column(ref, data.column_names)
     ids = [f"{ref.split}-{number}" for number in range(len(data))]
     values: Sequence[Any] = data[column][:]
-    if len(values) and isinstance(values[0], str):
-        return text_inputs(ref, values, ids)
+    if any(isinstance(value, str) for value in values):
+        return text_inputs(ref, [value or "" for value in values], ids)
     return image_inputs(ref, [_image(value, ref) for value in values], ids)
+
+
+@contextmanager
+def _quiet(datasets: Any) -> Iterator[None]:
+    """No progress bars while a data set is loaded."""
+    bars = datasets.utils.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if bars:
+            datasets.enable_progress_bars()
 
 
 def _column(ref: DatasetRef, columns: Sequence[str]) -> str:
