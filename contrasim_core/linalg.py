@@ -19,6 +19,8 @@ from contrasim_core.errors import ConstantLayerError, NotFiniteError
 
 RANK_TOLERANCE = 1e-6
 """Singular values below this share of the largest are taken as zero: float32 activations carry no more."""
+CACHED_ROWS = 256
+"""Rows that are taken from float32 to float64 and back at a time, so that they stay in the processor's cache."""
 CONSTANT_TOLERANCE = 1e-7
 """A layer whose spread is below this share of its size has no variance that float32 could hold."""
 
@@ -37,6 +39,34 @@ def centre(x: Float[Tensor, "n d"], name: str = "x") -> Float[Tensor, "n d"]:
     centred = wide - wide.mean(0, keepdim=True)
     check_spread(name, len(x), float(centred.norm()), float(wide.norm()))
     return centred
+
+
+def row_spread(x: Float[Tensor, "n d"], name: str = "x") -> tuple[Float[Tensor, " d"], Float[Tensor, " n"]]:
+    """Means of the columns and squared lengths of the centred rows, in float64, with no copy of the whole matrix.
+
+    Raises:
+        NotFiniteError: as `centre`.
+        ConstantLayerError: as `centre`.
+    """
+    mean = x.mean(0, dtype=torch.float64)
+    lengths, size = [], 0.0
+    for block in row_blocks(len(x), CACHED_ROWS):
+        wide = x[block].double()
+        size += float(wide.square().sum())
+        lengths.append((wide - mean).square().sum(1))
+    found = torch.cat(lengths)
+    if not math.isfinite(size):
+        centre(x, name)  # says how many rows
+    check_spread(name, len(x), math.sqrt(float(found.sum())), math.sqrt(size))
+    return mean, found
+
+
+def centred_rows(x: Float[Tensor, "n d"], mean: Float[Tensor, " d"], scale: float) -> Float[Tensor, "n d"]:
+    """(x - mean) / scale, computed in float64 and kept in the precision of x."""
+    rows = torch.empty_like(x)
+    for block in row_blocks(len(x), CACHED_ROWS):
+        rows[block] = (x[block].double() - mean) / scale
+    return rows
 
 
 def check_spread(name: str, n: int, spread: float, size: float) -> None:

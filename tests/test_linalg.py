@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from contrasim_core.errors import ConstantLayerError, NotFiniteError
-from contrasim_core.linalg import RANK_TOLERANCE, centre, check_spread, row_blocks, spectrum, squared_distances
+from contrasim_core.linalg import (
+    RANK_TOLERANCE,
+    centre,
+    centred_rows,
+    check_spread,
+    row_blocks,
+    row_spread,
+    spectrum,
+    squared_distances,
+)
 
 
 def random(n, d, seed=0):
@@ -40,6 +49,27 @@ def test_values_that_are_not_finite_are_counted_by_row(bad):
 def test_layers_without_variance_are_named():
     with pytest.raises(ConstantLayerError, match=r"^block 0 has no variance: all 10 rows are the same\."):
         centre(torch.full((10, 3), 0.1), "block 0")
+
+
+@pytest.mark.parametrize("n", [1, 200, 256, 700])
+def test_rows_by_blocks_are_those_of_the_centred_matrix(n):
+    x = (1000 + random(n + 1, 5)).float()
+    mean, lengths = row_spread(x)
+    torch.testing.assert_close(mean, x.double().mean(0), rtol=1e-14, atol=0)
+    torch.testing.assert_close(lengths, centre(x).square().sum(1), rtol=1e-9, atol=1e-12)
+    found = centred_rows(x, mean, 3.0)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, (centre(x) / 3).float())
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_rows_by_blocks_are_refused_like_the_whole_matrix(bad):
+    x = random(300, 3)
+    x[299, 1] = bad
+    with pytest.raises(NotFiniteError, match=r"^block 3 has NaN or infinity in 1 of 300 rows\."):
+        row_spread(x, "block 3")
+    with pytest.raises(ConstantLayerError, match=r"^block 0 has no variance: all 300 rows are the same\."):
+        row_spread(torch.full((300, 3), 0.1), "block 0")
 
 
 @pytest.mark.parametrize(("spread", "constant"), [(1e-9, True), (1e-5, False)])

@@ -10,7 +10,6 @@ Two routes to <K_a, K_b> = |X_a'X_b|_F^2, chosen by arithmetic:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +27,8 @@ from contrasim_core.progress import Progress, silent
 Array = NDArray[np.float64]
 Bulk = tuple[Array, Array | None]
 Pairs = set[tuple[int, int]]
-GRAM_BLOCK = 256  # rows; 256 x 256 products are summed in float32 at a time, then in float64
+GRAM_BLOCK = 512  # rows: large enough for fast products, small enough for the cache
+FLOAT32_TERMS = 65536  # products are summed in float32 this many at a time, then in float64
 STREAM_BLOCK = 4096
 
 
@@ -122,12 +122,6 @@ def _gram_is_cheaper(layers: Sequence[LayerFactors], pairs: Pairs) -> bool:
     return n * (sum(widths) + len(layers) ** 2) / 2 < sum(widths[a] * widths[b] for a, b in pairs)
 
 
-def _working(layer: LayerFactors) -> Float[Tensor, "n d"]:
-    """The centred layer in the precision of its input; scaled so that float32 products cannot overflow."""
-    scale = math.sqrt(layer.sq_norm)
-    return (layer.centred / scale).to(layer.values.dtype)
-
-
 def _rescale(products: Float[Tensor, "l l"], layers: Sequence[LayerFactors]) -> Array:
     norms = np.array([layer.sq_norm for layer in layers])
     values: Array = products.cpu().numpy() * np.outer(norms, norms)
@@ -136,7 +130,7 @@ def _rescale(products: Float[Tensor, "l l"], layers: Sequence[LayerFactors]) -> 
 
 def _gram_route(layers: Sequence[LayerFactors]) -> Array:
     """<K_a, K_b> for all pairs from blocks of Gram matrices; about n^2 (sum(d) + L^2) / 2 multiplications."""
-    matrices = [_working(layer) for layer in layers]
+    matrices = [layer.unit_centred() for layer in layers]
     n, count = layers[0].n, len(layers)
     total = torch.zeros(count, count, dtype=torch.float64, device=matrices[0].device)
     buffer = torch.empty(count, GRAM_BLOCK * GRAM_BLOCK, dtype=matrices[0].dtype, device=matrices[0].device)
@@ -148,13 +142,14 @@ def _gram_route(layers: Sequence[LayerFactors]) -> Array:
             for k, matrix in enumerate(matrices):
                 torch.mm(matrix[first], matrix[second].T, out=block[k].view(height, breadth))
             weight = 1.0 if first == second else 2.0
-            total += weight * (block @ block.T).double()
+            for part in block.split(FLOAT32_TERMS, dim=1):
+                total += weight * (part @ part.T).double()
     return _rescale(total, layers)
 
 
 def _feature_route(layers: Sequence[LayerFactors], pairs: Pairs) -> Array:
     """|X_a'X_b|_F^2 from cross-covariances, for the pairs asked for; zero for the others."""
-    matrices = [_working(layer) for layer in layers]
+    matrices = [layer.unit_centred() for layer in layers]
     total = torch.zeros(len(layers), len(layers), dtype=torch.float64)
     for a, b in pairs:
         total[a, b] = total[b, a] = cross_product(matrices[a], matrices[b]).square().sum().cpu()
@@ -226,6 +221,11 @@ class StreamedFactors(LayerFactors):
         """Not held in memory: asked for only where the layer is undefined, which it then says."""
         assert self._refusal is not None  # noqa: S101 - measures that stream need no more than the factors above
         raise self._refusal
+
+    @property
+    def _row_spread(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " n"]]:
+        """As `centred`."""
+        raise self._refusal or AssertionError("a streamed layer has its row lengths")
 
 
 class _OwnSums:

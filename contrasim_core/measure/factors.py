@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from contrasim_core.errors import ConstantLayerError, NotFiniteError, SpecError
-from contrasim_core.linalg import Spectrum, centre, spectrum, squared_distances
+from contrasim_core.linalg import Spectrum, centre, centred_rows, row_spread, spectrum, squared_distances
 
 KERNEL_ROWS = 20_000
 """More rows than this and an n x n kernel does not belong in memory (3.2 GB each in float64)."""
@@ -48,7 +49,7 @@ class LayerFactors:
     @cached_property
     def sq_norm(self) -> float:
         """Squared Frobenius norm of the centred matrix: the trace of its Gram matrix."""
-        return float(self.centred.square().sum())
+        return float(self.row_sq_norms.sum())
 
     @cached_property
     def gram_norm(self) -> float:
@@ -61,7 +62,15 @@ class LayerFactors:
     @cached_property
     def row_sq_norms(self) -> Float[Tensor, " n"]:
         """Squared length of each centred row."""
-        return self.centred.square().sum(1)
+        return self._row_spread[1]
+
+    @cached_property
+    def _row_spread(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " n"]]:
+        return row_spread(self.values, self.name)
+
+    def unit_centred(self) -> Float[Tensor, "n d"]:
+        """The centred matrix in the precision of its input, scaled to norm 1 so that float32 cannot overflow."""
+        return centred_rows(self.values, self._row_spread[0], math.sqrt(self.sq_norm))
 
     @cached_property
     def unit_rows(self) -> Float[Tensor, "n d"]:

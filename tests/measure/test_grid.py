@@ -17,7 +17,7 @@ from contrasim_core.errors import (
     SpecError,
     TooFewSamplesError,
 )
-from contrasim_core.linalg import centre
+from contrasim_core.linalg import row_spread
 from contrasim_core.measure import bulk, factors
 from contrasim_core.measure.closed_form import ClosedForm
 from contrasim_core.measure.factors import PairFactors
@@ -66,6 +66,7 @@ def test_grids_of_measures_that_need_equal_widths(spec, layers):
 @pytest.mark.parametrize(("n", "route"), [(90, "_gram_route"), (400, "_feature_route")])
 def test_both_routes_of_cka_equal_the_values_pair_by_pair(n, route, same_sides, layers, monkeypatch):
     monkeypatch.setattr(bulk, "GRAM_BLOCK", 32)  # several blocks, the last one smaller
+    monkeypatch.setattr(bulk, "FLOAT32_TERMS", 300)
     monkeypatch.setattr(bulk, "STREAM_BLOCK", 64)
     taken = taken_routes(monkeypatch)
     xs = layers(n, [30, 40, 35])
@@ -78,11 +79,11 @@ def test_both_routes_of_cka_equal_the_values_pair_by_pair(n, route, same_sides, 
 
 @pytest.mark.parametrize("n", [90, 1500])
 def test_a_layer_on_both_sides_is_taken_once(n, layers, monkeypatch):
-    centred = []
-    monkeypatch.setattr(factors, "centre", lambda x, name: (centred.append(name), centre(x, name))[1])
+    read = []
+    monkeypatch.setattr(factors, "row_spread", lambda x, name: (read.append(name), row_spread(x, name))[1])
     a, b, c = layers(n, [30, 40, 35])
     grids = similarity_grids([a, b], [b, c], CROSS_GRAM)
-    assert len(centred) == 3
+    assert len(read) == 3
     for spec in CROSS_GRAM:
         np.testing.assert_allclose(grids[spec.id].values, by_pairs(spec, [a, b], [b, c]), rtol=1e-9, atol=1e-9)
 
