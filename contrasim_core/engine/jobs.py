@@ -117,8 +117,15 @@ class JobTable:
             return job, True
 
     def _active(self, table: sqlite3.Connection, spec: Spec) -> Job | None:
-        rows = table.execute("SELECT * FROM jobs WHERE kind = ? AND key = ?", (spec.kind, spec.key)).fetchall()
+        """The active job of this spec; ends that only the status files tell of are written into the table."""
+        rows = table.execute(
+            "SELECT * FROM jobs WHERE kind = ? AND key = ? AND state IN ('queued', 'running', 'cancelling')",
+            (spec.kind, spec.key),
+        ).fetchall()
         jobs = [self._with_status(row) for row in rows]
+        for job in jobs:
+            if not job.active:
+                self._write_end(table, job)
         return next((job for job in jobs if job.active), None)
 
     def jobs(self, limit: int = 200) -> list[Job]:
