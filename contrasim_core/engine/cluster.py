@@ -172,6 +172,8 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
         if process.poll() is not None:
             break
         time.sleep(0.05)
+    process.kill()
+    process.wait()
     tail = log.read_text(encoding="utf-8", errors="replace")[-800:] if log.is_file() else ""
     raise EngineError(f"The scheduler did not start within {START_SECONDS} s. Its last words:\n{tail}")
 
