@@ -12,7 +12,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -219,6 +219,7 @@ def load_model(ref: ModelRef, *, device: str = "auto", dtype: Dtype = "float32")
     """
     import torch
     import transformers
+    from safetensors import SafetensorError
 
     from contrasim_core.zoo import architectures
 
@@ -227,16 +228,17 @@ def load_model(ref: ModelRef, *, device: str = "auto", dtype: Dtype = "float32")
     options: dict[str, Any] = {"revision": ref.revision} if ref.kind == "hub" and ref.revision else {}
     try:
         with _quiet(transformers):
-            module = transformers.AutoModel.from_pretrained(
-                source, dtype=getattr(torch, dtype), trust_remote_code=False, **options
+            module, info = transformers.AutoModel.from_pretrained(
+                source, dtype=getattr(torch, dtype), trust_remote_code=False, output_loading_info=True, **options
             )
             module, modality = _tower(module, ref)
             preprocessor = _preprocessor(transformers, source, modality, options)
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelLoadError(f"{ref.label} cannot be loaded{_offline(ref)}: {reason}{_near_bundled(ref)}") from error
     module.eval().to(pick_device(device))
     blocks = find_blocks(module)
+    _check_complete(ref, blocks, info["missing_keys"])
     pooling = _default_pooling(module, modality)
     return LoadedModel(
         ref=ref,
@@ -264,6 +266,20 @@ def _quiet(transformers: Any) -> Iterator[None]:
         log.set_verbosity(verbosity)
         if bars:
             log.enable_progress_bar()
+
+
+def _check_complete(ref: ModelRef, blocks: Sequence[str], missing: Iterable[str]) -> None:
+    """Refuse a model with blocks that the file has no weights for: the loader would fill them with random numbers.
+
+    Raises:
+        ModelLoadError: with the first such weight. Heads and poolers may be missing: no layer depends on them.
+    """
+    lacking = sorted(key for key in missing if any(f".{block}." in f".{key}" for block in blocks))
+    if lacking:
+        raise ModelLoadError(
+            f"{ref.label} cannot be loaded: its files lack {len(lacking)} weights of its blocks, such as {lacking[0]}. "
+            "Its config.json and its weights do not belong together."
+        )
 
 
 def _offline(ref: ModelRef) -> str:
