@@ -31,6 +31,7 @@ LEVEL = {
     "pooling": 3,
     "hooks": 3,
     "zoo.architectures": 3,  # apart from the other recipes: `models` registers it before it loads a model
+    "snippets": 3,
     "figures": 4,
     "data": 4,
     "models": 4,
