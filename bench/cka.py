@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.measuring import Contestant, interleave, peak_mb, peak_of_child, report
+from bench.measuring import Contestant, interleave, measured_in_child, peak_over, report
 from contrasim_core import similarity_grid
 
 Layers = list[Tensor]
@@ -123,18 +123,18 @@ RUNS: dict[str, tuple[Callable[[Layers, Layers], np.ndarray], str]] = {
 
 
 def child(name: str, n: str, d: str, layers: str) -> None:
-    """Run one contestant once and print this process's peak memory."""
+    """Run one contestant once and print the memory it takes."""
+    run, _ = RUNS[name]
+    run(*make_layers(Size(50, 8, 2)))  # imports are not counted
     xs, ys = make_layers(Size(int(n), int(d), int(layers)))
-    if name in RUNS:
-        RUNS[name][0](xs, ys)
-    print(peak_mb())
+    print(peak_over(lambda: run(xs, ys)))
 
 
 def main(size: Size, repeats: int) -> None:
     """Time, memory and error of every contestant."""
     # Memory first: on Linux a child starts with the peak of its parent, which has no data yet.
     arguments = (str(size.n), str(size.d), str(size.layers))
-    peaks = {name: peak_of_child("cka", name, *arguments) for name in ("data only", *RUNS)}
+    peaks = {name: measured_in_child("cka", name, *arguments) for name in RUNS}
     small = make_layers(Size(50, 8, 2))
     for run, _ in RUNS.values():
         run(*small)  # imports are not timed
@@ -151,7 +151,7 @@ def main(size: Size, repeats: int) -> None:
         found = np.asarray(contestants[name].result)
         rows, columns = found.shape
         errors[name] = f"{np.abs(found - truth[measure][:rows, :columns]).max():.1e}"
-        memory[name] = f"{peaks[name] - peaks['data only']:.0f}"
+        memory[name] = f"{peaks[name]:.0f}"
     report(
         f"(a) Linear CKA, {size.layers} x {size.layers} layers, n = {size.n}, d = {size.d}, float32, "
         f"{torch.get_num_threads()} thread(s)",

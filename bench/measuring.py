@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -64,16 +65,8 @@ def report(
 ) -> None:
     """A table with every contestant's time (median, and least) as a multiple of ours."""
     table = Table(title=title, title_justify="left", caption=note or None, caption_justify="left")
-    for column in (
-        "",
-        "runs",
-        "CPU s (median)",
-        "x ours, median CPU",
-        "x ours, least CPU",
-        "x ours, median wall",
-        *extra,
-    ):
-        table.add_column(column, justify="left" if column.startswith("x = ") else "right", no_wrap=True)
+    for column in ("x: times ours", "runs", "CPU s", "x CPU", "x least CPU", "x wall", *extra):
+        table.add_column(column, justify="left" if column == "x: times ours" else "right", no_wrap=True)
     reference = contestants[ours]
     for name, contestant in contestants.items():
         table.add_row(
@@ -93,8 +86,15 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 2**20)
 
 
-def peak_of_child(*arguments: str) -> float:
-    """What a child process (`python -m bench --child ...`) says is its peak; NaN if it died, as for want of memory."""
+def peak_over(run: Callable[[], object]) -> float:
+    """MB that a run adds to what this process holds before it; call it in a fresh process."""
+    before = psutil.Process().memory_info().rss / 2**20
+    run()
+    return peak_mb() - before
+
+
+def measured_in_child(*arguments: str) -> float:
+    """The number that `python -m bench --child ...` prints last; NaN if it died, as for want of memory."""
     command = [sys.executable, "-m", "bench", "--child", *arguments]
     found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     return float(found.stdout.split()[-1]) if found.returncode == 0 else math.nan
