@@ -151,6 +151,7 @@ def _start(module: list[str], log: Path, more: dict[str, str]) -> subprocess.Pop
         **os.environ,
         "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "24 hours",  # a long computation may hold the GIL for minutes
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3",
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait make a busy machine crawl
         **more,
     }
     with log.open("wb") as output:

@@ -103,7 +103,8 @@ def words_of_curves(curves: Sequence[TrainingCurve]) -> Words:
     if last:
         low, high = min(last), max(last)
         span = f"{low:.0%}" if round(low, 2) == round(high, 2) else f"{low:.0%} to {high:.0%}"
-        title = f"{' and '.join(kinds)} name the right layer in {span} of held-out cases after {epochs} epochs"
+        verb = "names" if len(kinds) == 1 else "name"
+        title = f"{' and '.join(kinds)} {verb} the right layer in {span} of held-out cases after {epochs} epochs"
     seeds = len({curve.seed for curve in curves})
     caption = (
         f"Mean loss of each epoch; accuracy on samples kept out of training. {seeds} seed(s); chance is "
