@@ -62,7 +62,7 @@ def pwcca(pair: PairFactors) -> float:
     The weights come from the first argument. <h_i, x_j> = (P' S V')_ij with M = P rho Q', so the n-dimensional
     canonical variables h_i are never formed.
     """
-    directions, correlations, _ = pair.canonical
+    directions, correlations = pair.canonical
     weights = (directions.T @ (pair.a.spectrum.s[:, None] * pair.a.spectrum.vt)).abs().sum(1)
     return float((weights * correlations).sum() / weights.sum())
 

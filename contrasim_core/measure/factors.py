@@ -119,18 +119,24 @@ class PairFactors:
         return self.a.spectrum.u.T @ self.b.spectrum.u
 
     @cached_property
-    def canonical(self) -> tuple[Float[Tensor, "ka k"], Float[Tensor, " k"], Float[Tensor, "k kb"]]:
-        """Canonical directions of a, canonical correlations (0 to 1, descending), canonical directions of b."""
-        left, rho, right = torch.linalg.svd(self.coupling, full_matrices=False)
-        return left, rho.clamp(max=1.0), right
+    def canonical(self) -> tuple[Float[Tensor, "ka k"], Float[Tensor, " k"]]:
+        """Canonical directions of a, and the canonical correlations (0 to 1, descending).
 
-    @cached_property
+        They are eigenvectors and root eigenvalues of C C', C being the coupling: half the work of a singular value
+        decomposition, and exact to 1e-16 / rho. A side much wider than the other is left to the latter.
+        """
+        ka, kb = self.coupling.shape
+        if ka > 2 * kb:
+            left, rho, _ = torch.linalg.svd(self.coupling, full_matrices=False)
+            return left, rho.clamp(max=1.0)
+        squares, vectors = torch.linalg.eigh(self.coupling @ self.coupling.T)
+        kept = min(ka, kb)
+        return vectors.flip(1)[:, :kept], squares.flip(0)[:kept].clamp(min=0.0, max=1.0).sqrt()
+
+    @property
     def correlations(self) -> Float[Tensor, " k"]:
         """The canonical correlations alone."""
-        if "canonical" in self.__dict__:
-            return self.canonical[1]
-        rho: Tensor = torch.linalg.svdvals(self.coupling)
-        return rho.clamp(max=1.0)
+        return self.canonical[1]
 
     @cached_property
     def sq_frobenius(self) -> float:
@@ -146,7 +152,4 @@ class PairFactors:
         other = PairFactors(self.b, self.a)
         if "coupling" in self.__dict__:
             other.__dict__["coupling"] = self.coupling.T
-        if "canonical" in self.__dict__:
-            left, rho, right = self.canonical
-            other.__dict__["canonical"] = (right.T, rho, left.T)
         return other

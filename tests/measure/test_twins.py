@@ -193,3 +193,13 @@ def test_norm_of_opposite_and_of_zero_rows():
     x = np.array([[1.0, 2.0], [3.0, -1.0]])
     assert closed_form("norm")(x, -x) == pytest.approx(-1)
     assert closed_form("norm")(np.zeros((2, 2)), x) == pytest.approx(0), "a row of zeros has no direction"
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(8, 8), (8, 20), (20, 8)])
+def test_directions_that_share_nothing_add_nothing(dx, dy):
+    """Correlations of exactly zero, where root eigenvalues are least exact."""
+    rng = np.random.default_rng(0)
+    basis = np.linalg.qr(centred(rng.normal(size=(60, dx + dy - 2))))[0]
+    x, y = basis[:, :dx] @ rng.normal(size=(dx, dx)), basis[:, dx - 2 :] @ rng.normal(size=(dy, dy))
+    assert closed_form("cca.mean")(x, y) == pytest.approx(2 / 8, abs=1e-7)
+    assert closed_form("cca.r2")(x, y) == pytest.approx(2 / 8, abs=1e-12)
