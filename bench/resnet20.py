@@ -8,6 +8,10 @@ configuration (run_9-2). Trials: for each layer of one network, which of the ten
 FOLDER holds models/resnet20-*.safetensors and images/cifar10_3000_jpg.zip (2,000 training and 1,000 test images).
 Layers are 16, 32 and 64 wide. `contrasim.relative` and most closed-form measures take that as it is; for those that
 need one width, narrow layers are filled up with zeros.
+
+The shuffled lines are the negative control: every layer's rows in an order of its own, so that nothing but each layer's
+distribution is left. A measure of representations falls to chance there; an encoder that has become a classifier of
+layers does not.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ import contrasim_core as cs
 from contrasim_core.activations import Activations
 from contrasim_core.benchmarks.layer_prediction import LayerPrediction
 from contrasim_core.progress import Progress, silent
-from contrasim_core.specs import ENCODER_KINDS, EncoderKind, Protocol
+from contrasim_core.specs import ENCODER_KINDS, EncoderKind
 
 LAYERS = ["relu", *(f"layer{group}.{block}" for group in (1, 2, 3) for block in (0, 1, 2))]
 WIDEST = 64
@@ -119,6 +123,20 @@ def filled(layers: Layers) -> Layers:
     }
 
 
+def shuffled(layers: Layers) -> Layers:
+    """The same rows, but in every layer in another order: no row meets its own sample any more."""
+    random = torch.Generator().manual_seed(0)
+    return {
+        model: [
+            Activations.of(
+                item.values[torch.randperm(len(item.samples), generator=random)], layer=item.layer, samples=item.samples
+            )
+            for item in items
+        ]
+        for model, items in layers.items()
+    }
+
+
 class Trainer:
     """Trains the encoders of one kind once, for both protocols, and remembers how long it took."""
 
@@ -137,13 +155,13 @@ class Trainer:
         return self.encoders[kind]
 
 
-def judge(test: Layers, trainer: Trainer, measures: Sequence[str]) -> Iterator[tuple[Protocol, cs.BenchmarkResult]]:
+def judge(test: Layers, trainer: Trainer, measures: Sequence[str]) -> Iterator[cs.BenchmarkResult]:
     """Seen: pairs of the networks trained on; unseen: pairs of the others."""
     known = {model: layers for model, layers in test.items() if model.startswith("run_8")}
     seen = LayerPrediction(test=known, train=trainer.train, encoders=trainer)
-    yield "seen", seen.run(measures, ["seen"])
+    yield seen.run(measures, ["seen"])
     unseen = LayerPrediction(test=test, train=trainer.train, encoders=trainer, unseen_models=len(test) - len(known))
-    yield "unseen", unseen.run(measures, ["unseen"])
+    yield unseen.run(measures, ["unseen"])
 
 
 def show(result: cs.BenchmarkResult, note: str, trainer: Trainer) -> None:
@@ -153,7 +171,7 @@ def show(result: cs.BenchmarkResult, note: str, trainer: Trainer) -> None:
         each = f" seeds {own}; trained in {trainer.seconds[name]:.0f} s" if row["seeds"] else ""
         spread = f" ± {row['std']:.1%}" if several else ""
         figure = row["reason"] or f"{row['accuracy']:6.1%}{spread} [{row['low']:.1%}, {row['high']:.1%}]"
-        print(f"{row['protocol']:7}{name + note:29} {figure} of {row['trials']}{each}", flush=True)
+        print(f"{row['protocol']:7}{name + note:38} {figure} of {row['trials']}{each}", flush=True)
 
 
 def main() -> None:
@@ -174,8 +192,9 @@ def main() -> None:
         chosen = [name for name in chosen if name not in ENCODER_KINDS or name in options.kinds]
         first, second = (filled(train), filled(test)) if part else (train, test)
         trainer = Trainer(first, spec, range(options.seeds))
-        for _, result in judge(second, trainer, chosen):
-            show(result, note, trainer)
+        for judged, kind in ((second, note), (shuffled(second), f"{note} shuffled")):
+            for result in judge(judged, trainer, chosen):
+                show(result, kind, trainer)
     print(f"{time.monotonic() - started:.0f} s in all")
 
 
