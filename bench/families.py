@@ -77,6 +77,6 @@ def main(size: Size, repeats: int) -> None:
         contestants,
         "contrasim, all seven",
         {"difference": {name: f"{abs(contestants[name].result - value):.1e}" for name in peers}},  # type: ignore[operator]
-        "netrep's way: each layer whitened once, a full SVD and two rotations per pair. Peers run one pair, or one\n"
-        "layer, and are multiplied.",
+        "netrep's way: each layer whitened once, then a full SVD and two rotations per pair.\n"
+        "Peers run one pair, or one layer, and are multiplied.",
     )

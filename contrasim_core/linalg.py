@@ -122,10 +122,9 @@ def spectrum(centred: Float[Tensor, "n d"], tolerance: float = RANK_TOLERANCE) -
     """
     n, d = centred.shape
     if n > d:
-        q, r = torch.linalg.qr(centred)
-        u, s, vt = torch.linalg.svd(r, full_matrices=False)
+        _, s, vt = torch.linalg.svd(torch.linalg.qr(centred, mode="r").R, full_matrices=False)
         rank = int((s > tolerance * s[0]).sum())
-        return Spectrum(q @ u[:, :rank], s[:rank], vt[:rank], d)
+        return Spectrum(centred @ (vt[:rank].T / s[:rank]), s[:rank], vt[:rank], d)  # orthonormal to 1e-16 s[0] / s[-1]
     u, s, vt = torch.linalg.svd(centred, full_matrices=False)
     rank = int((s > tolerance * s[0]).sum())
     return Spectrum(u[:, :rank], s[:rank], vt[:rank], d)

@@ -108,6 +108,13 @@ def test_the_rank_is_decided_by_a_relative_tolerance(n):
     assert len(spectrum(centre(x + 1e3 * RANK_TOLERANCE * random(n, 10, seed=2))).s) == min(n - 1, 10)
 
 
+def test_directions_stay_orthonormal_down_to_the_tolerance():
+    spread = torch.logspace(0, -5.5, 10, dtype=torch.float64)
+    found = spectrum(centre(random(400, 10) * spread))
+    assert len(found.s) == 10
+    torch.testing.assert_close(found.u.T @ found.u, torch.eye(10, dtype=torch.float64), rtol=0, atol=1e-9)
+
+
 @pytest.mark.parametrize(("threshold", "kept"), [(0.5, 1), (0.9, 1), (0.91, 2), (0.99, 2), (0.9901, 3), (1.0, 3)])
 def test_components_explain_a_share_of_the_variance(threshold, kept):
     found = spectrum(torch.diag(torch.tensor([90.0, 9.0, 1.0]).double().sqrt()))
