@@ -18,6 +18,7 @@ from contrasim_core.errors import ForeignFormatError
 from contrasim_core.refs import LayerRef
 
 RESULT_FORMAT = 1
+TIE = 1e-9  # relative
 SHARES = ("accuracy", "low", "high")  # NaN where a measure is undefined; JSON has no NaN
 Array = NDArray[np.float64]
 
@@ -113,12 +114,13 @@ class SimilarityGrid:
 def best_match(row: Array, direction: str = "similarity") -> int | None:
     """The position of the best value of a row; None if it is shared by two, or if a value is undefined.
 
-    Ties are nobody's win: an argmax that takes the first would let a constant measure succeed.
+    Ties are nobody's win: an argmax that takes the first would let a constant measure succeed. Values that differ by
+    no more than rounding are tied: where a measure saturates at 1, noise in the last digit must not choose.
     """
     if not np.isfinite(row).all():
         return None
     best = row.max() if direction == "similarity" else row.min()
-    winners = np.flatnonzero(row == best)
+    winners = np.flatnonzero(np.abs(row - best) <= TIE * abs(best))
     return int(winners[0]) if len(winners) == 1 else None
 
 

@@ -43,7 +43,9 @@ def test_help_has_examples(capsys, command):
 
 
 def test_an_error_goes_to_standard_error_and_ends_with_one(capsys, tmp_path):
-    code, out, err = run(capsys, "extract", "no such model", "--data", "digits", "--pooling", "cls", "--cache", tmp_path)
+    code, out, err = run(
+        capsys, "extract", "no such model", "--data", "digits", "--pooling", "cls", "--cache", tmp_path
+    )
     assert code == 1
     assert out == ""
     assert "No model 'no such model'" in err
@@ -93,13 +95,16 @@ def test_bench_prints_records_with_the_agreed_keys(capsys, tmp_path):
     code, out, _ = run(
         capsys, "bench", "layer-prediction", "--models", "digits-vit-0,digits-vit-1,digits-vit-2,digits-vit-3",
         "--data", "digits", "--pooling", "cls", "--measures", "cka.linear,contrasim", "--seeds", 2, "--epochs", 2,
-        "--batch-rows", 256, "--unseen-models", 2, "--rows", 300, "--protocols", "seen,unseen", "--cache", tmp_path, "--json",
+        "--batch-rows", 256, "--unseen-models", 2, "--rows", 300, "--protocols", "seen,unseen",
+        "--cache", tmp_path, "--json",
     )  # fmt: skip
     records = json.loads(out)
     assert code == 0
     assert all(list(record)[:9] == KEYS for record in records)
     assert {record["protocol"] for record in records} == {"seen", "unseen"}
-    assert [record["seed"] for record in records if record["measure"] == "contrasim" and record["protocol"] == "seen"] == [0, 1]
+    assert [
+        record["seed"] for record in records if record["measure"] == "contrasim" and record["protocol"] == "seen"
+    ] == [0, 1]
     for record in records:
         assert 0 <= record["low"] <= record["accuracy"] <= record["high"] <= 1
         assert record["chance"] == pytest.approx(1 / 6)

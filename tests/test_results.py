@@ -113,7 +113,7 @@ def test_row_best_needs_a_whole_row():
         ([0.9, math.nan], "similarity", None),
         ([0.9, math.inf], "similarity", None),
         ([0.9], "similarity", 0),
-        ([1.0, 1.0 - 1e-15], "similarity", 0),
+        ([1.0, 1.0 - 1e-15], "similarity", None),
     ],
 )
 def test_best_match_gives_ties_to_nobody(row, direction, expected):
@@ -234,3 +234,10 @@ def test_versions_do_without_a_missing_package(monkeypatch):
 
     monkeypatch.setattr(results, "version", version)
     assert "torch" not in versions() and versions()["numpy"] == "1"
+
+
+def test_values_that_differ_by_rounding_are_tied():
+    assert best_match(np.array([1.0, 1.0 - 1e-15, 0.5])) is None
+    assert best_match(np.array([1e6, 1e6 * (1 - 1e-12), 5.0])) is None
+    assert best_match(np.array([1.0, 1.0 - 1e-6, 0.5])) == 0
+    assert best_match(np.array([0.0, 0.0, 0.5]), "distance") is None

@@ -19,12 +19,18 @@ from contrasim_core.progress import Progress, silent
 from contrasim_core.results import plain
 
 
+PIPED_WIDTH = 160
+"""Columns where output goes to a file or a pipe, which do not tell."""
+
+
 class Output:
     """Standard output of one command."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self.console = Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console = Console(highlight=False, width=PIPED_WIDTH)
         self.errors = Console(stderr=True, highlight=False)
 
     def error(self, message: str) -> None:
@@ -54,7 +60,7 @@ class Output:
             return
         table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
         for column in columns:
-            table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold")
+            table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold", no_wrap=column.endswith(">"))
         for row in rows:
             table.add_row(*(escape(str(cell)) for cell in row))
         self.console.print(table)

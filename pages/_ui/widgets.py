@@ -48,7 +48,9 @@ def layers(name: str, label: str, chosen: str) -> str | tuple[int, ...]:
     default = options[1:]
     key = url.start(name, default, lambda raw: options if raw == "all" else url.numbers(raw))
     st.session_state[key] = [item for item in st.session_state[key] if item in options] or default
-    value = st.multiselect(label, options, key=key, wrap=True, help="0 is the output of the embeddings, k that of block k.")
+    value = st.multiselect(
+        label, options, key=key, wrap=True, help="0 is the output of the embeddings, k that of block k."
+    )
     picked = sorted(value) or default
     url.keep(name, picked, default, url.dotted)
     return "all" if picked == options else tuple(picked)
