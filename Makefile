@@ -21,7 +21,7 @@ app: $(VENV)/.app  ## a worker and the dashboard, on this machine only
 	$(PY) -m contrasim_core app --port $(PORT)
 
 test: $(VENV)/.dev  ## all tests but those in a browser
-	HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m "not browser" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m "not browser" -n 2 --dist loadfile
 
 check: $(VENV)/.dev  ## format, lint, types, tests
 	$(PY) -m ruff format --check .
@@ -30,7 +30,7 @@ check: $(VENV)/.dev  ## format, lint, types, tests
 	$(MAKE) test
 
 e2e: $(VENV)/.dev  ## the tests in Chromium
-	HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m browser tests/browser
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m browser tests/browser
 
 bench: $(VENV)/.dev  ## speed and memory beside peers, in one run
 	$(PY) -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt

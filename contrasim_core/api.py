@@ -218,8 +218,8 @@ def benchmark(
         raise SpecError(f"No benchmark {task!r}. It can be: 'layer-prediction'.")
     groups = [_by_model(part) for part in (test, train, transfer_test)]
     judged, trained, transferred = groups
-    if judged is None:
-        raise SpecError("benchmark needs test activations.")
+    if not judged:
+        raise SpecError("benchmark needs test activations: layers of two or more models. None were given.")
 
     def encoders(kind: EncoderKind, models: Sequence[str], step: Progress) -> list[ContraSim]:
         assert trained is not None  # noqa: S101 - LayerPrediction has checked it

@@ -133,3 +133,8 @@ def test_anchors_are_refused_by_closed_form_measures(pair):
     x, y = pair
     with pytest.raises(SpecError, match=r"anchors are for a trained contrasim\.relative"):
         cs.similarity_grid([x], [y], anchors=([x], [y]))
+
+
+def test_benchmark_without_activations_says_so():
+    with pytest.raises(cs.ContraSimError, match="layers of two or more models"):
+        cs.benchmark(test={})

@@ -98,7 +98,9 @@ def test_exported_figures_have_colours_of_their_own(mode):
 
 
 def test_bars_say_accuracy_interval_and_chance():
-    drawn = figures.accuracy_bars(result([record("cka.linear", "seen", 0.5), record("cka.linear", "unseen", 0.7)]).summary())
+    drawn = figures.accuracy_bars(
+        result([record("cka.linear", "seen", 0.5), record("cka.linear", "unseen", 0.7)]).summary()
+    )
     seen, unseen = drawn.data
     assert (seen.name, list(seen.x), list(unseen.x)) == ("seen models", [50.0], [70.0])
     assert list(seen.error_x.array) == pytest.approx([10.0])
@@ -106,7 +108,9 @@ def test_bars_say_accuracy_interval_and_chance():
 
 
 def test_curves_have_one_line_per_encoder_and_panel():
-    curves = [TrainingCurve(encoder="contrasim", seed=s, loss=(2.0, 1.0), accuracy=(0.5, 1.0), chance=0.25) for s in (0, 1)]
+    curves = [
+        TrainingCurve(encoder="contrasim", seed=s, loss=(2.0, 1.0), accuracy=(0.5, 1.0), chance=0.25) for s in (0, 1)
+    ]
     drawn = figures.training_curves(curves)
     assert len(drawn.data) == 4
     assert [trace.showlegend for trace in drawn.data] == [True, False, False, False]
@@ -128,15 +132,19 @@ def test_title_of_a_grid_is_its_finding():
 
 
 def test_caption_has_the_recipe_and_the_notes():
-    words = figures.words_of_grid(grid(RIGHT, recipe={"pooling": "cls"}, notes=("Few samples",), groups=10, low=RIGHT, high=RIGHT))
-    assert words.caption == (
-        "n = 50; pooling cls; 95 % intervals by jackknife over 10 groups of samples. Few samples."
+    words = figures.words_of_grid(
+        grid(RIGHT, recipe={"pooling": "cls"}, notes=("Few samples",), groups=10, low=RIGHT, high=RIGHT)
     )
+    assert words.caption == ("n = 50; pooling cls; 95 % intervals by jackknife over 10 groups of samples. Few samples.")
     assert "3 of 3 rows are largest on the diagonal" in words.alt
 
 
 def test_finding_of_a_benchmark_names_the_best_of_each_protocol():
-    records = [record("cka.linear", "seen", 0.5), record("contrasim", "seen", 0.9, seed=0), record("cka.linear", "unseen", 0.6)]
+    records = [
+        record("cka.linear", "seen", 0.5),
+        record("contrasim", "seen", 0.9, seed=0),
+        record("cka.linear", "unseen", 0.6),
+    ]
     words = figures.words_of_benchmark(result(records))
     assert words.title == (
         "On models it was trained on ContraSim finds 90% of layers; on unseen models Linear CKA finds 60% of layers"
@@ -152,7 +160,9 @@ def test_a_measure_without_accuracy_is_said_to_be_undefined():
 
 
 def test_words_of_curves_say_where_they_ended():
-    curves = [TrainingCurve(encoder="contrasim", seed=0, loss=(2.0, 1.0), accuracy=(0.5, 0.75), chance=0.25, seconds=3.0)]
+    curves = [
+        TrainingCurve(encoder="contrasim", seed=0, loss=(2.0, 1.0), accuracy=(0.5, 0.75), chance=0.25, seconds=3.0)
+    ]
     words = figures.words_of_curves(curves)
     assert words.title == "ContraSim names the right layer in 75% of held-out cases after 2 epochs"
     assert "chance is 25%" in words.caption
