@@ -58,7 +58,7 @@ USUAL_POOLING: dict[Pooling, tuple[str, ...]] = {
 }
 PAPER = EncoderSpec()
 """Training options of arXiv:2303.16992, section 6."""
-QUICK = EncoderSpec(epochs=12, batch_rows=128)
+QUICK = EncoderSpec(epochs=8, batch_rows=128)
 """Training options for bundled models: small batches and few passes are enough for them, on two cores."""
 
 
