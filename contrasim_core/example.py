@@ -43,10 +43,7 @@ def read(root: Path = EXAMPLE) -> Example | None:
 
 def encoder_specs() -> tuple[TrainSpec, ...]:
     """The encoders of the example: each of one seed, on all models of the family."""
-    return tuple(
-        presets.train_spec(FAMILY, encoder=presets.QUICK.replace(encoder=kind))
-        for kind in KINDS
-    )
+    return tuple(presets.train_spec(FAMILY, encoder=presets.QUICK.replace(encoder=kind)) for kind in KINDS)
 
 
 def comparison_spec() -> CompareSpec:

@@ -18,7 +18,6 @@ from rich.table import Table
 from contrasim_core.progress import Progress, silent
 from contrasim_core.results import plain
 
-
 PIPED_WIDTH = 160
 """Columns where output goes to a file or a pipe, which do not tell."""
 
@@ -60,7 +59,12 @@ class Output:
             return
         table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
         for column in columns:
-            table.add_column(column.rstrip(">"), justify="right" if column.endswith(">") else "left", overflow="fold", no_wrap=column.endswith(">"))
+            table.add_column(
+                column.rstrip(">"),
+                justify="right" if column.endswith(">") else "left",
+                overflow="fold",
+                no_wrap=column.endswith(">"),
+            )
         for row in rows:
             table.add_row(*(escape(str(cell)) for cell in row))
         self.console.print(table)
@@ -93,6 +97,6 @@ def command(commands: Any, name: str, about: str, *, examples: Sequence[str] = (
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
-        "--cache", metavar="FOLDER", help="where artifacts are kept (default: $CONTRASIM_CACHE or cache)"
+        "--cache", metavar="FOLDER", help="where artifacts are kept (default: $CONTRASIM_CACHE, or cache)"
     )
     return parser

@@ -6,7 +6,7 @@ import streamlit as st
 
 from contrasim_core import figures
 from contrasim_core.example import Example
-from pages._ui import cached, frame, links, router, views
+from pages._ui import cached, frame, links, router, training, views
 
 PAIR = ("contrasim", "cka.linear")
 
@@ -49,10 +49,8 @@ def curves(keys: Example) -> None:
     found = [curve for key in keys.encoders for curve in cached.curves(key)]
     words = figures.words_of_curves(found)
     st.subheader(words.title)
-    from pages._ui.training import table
-
     drawn = figures.training_curves(found, mode=frame.mode())
-    views.picture(drawn, words, "overview-curves", table(found), cached.spec_of("encoders", keys.encoders[0]))
+    views.picture(drawn, words, "overview-curves", training.table(found), cached.spec_of("encoders", keys.encoders[0]))
     _link(keys.encoders[0], "encoders", "Open in Train encoder", ":material/model_training:")
 
 
