@@ -30,7 +30,8 @@ GLOSSARY = {
 }
 LIMITS = """
 - A number is about these samples and this pooling; both are in every caption.
-- A plain encoder knows the models it was trained on. On others it falls towards chance; the relative kind does not.
+- A plain encoder knows the models it was trained on. On others it falls to the level of closed-form measures
+  or below; the relative kind keeps more.
 - A plain encoder learns to name layers: its layer-prediction score hardly changes when the rows of one side are
   shuffled, where that of CKA falls to chance. Its value says "the same layer", not "the same treatment of each sample".
 - With no more samples than features, CCA, PWCCA and regression are close to 1 whatever the data; the grid says so.
