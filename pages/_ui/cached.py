@@ -65,7 +65,8 @@ def spec_of(kind: str, key: str) -> Spec:
 
 
 def trained() -> dict[str, TrainSpec]:
-    """All finished encoders by key, the most recently used first."""
-    keys = [entry.key for entry in store().entries(("encoders",)) if entry.complete]
+    """All finished encoders by key, the newest first; an order that reading does not change."""
+    entries = sorted(store().entries(("encoders",)), key=lambda entry: (-entry.created, entry.key))
+    keys = [entry.key for entry in entries if entry.complete]
     found = {key: spec_of("encoders", key) for key in keys}
     return {key: spec for key, spec in found.items() if isinstance(spec, TrainSpec)}

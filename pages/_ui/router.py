@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 FRAMED = "_framed"
-OVERVIEW = "pages/overview.py"
-COMPARE = "pages/compare.py"
-TRAIN = "pages/train_encoder.py"
-BENCHMARKS = "pages/benchmarks.py"
-JOBS = "pages/jobs.py"
-ABOUT = "pages/about.py"
+FOLDER = Path(__file__).resolve().parents[1]
+OVERVIEW = str(FOLDER / "overview.py")
+COMPARE = str(FOLDER / "compare.py")
+TRAIN = str(FOLDER / "train_encoder.py")
+BENCHMARKS = str(FOLDER / "benchmarks.py")
+JOBS = str(FOLDER / "jobs.py")
+ABOUT = str(FOLDER / "about.py")
 
 
 def pages() -> dict[str, list[Any]]:

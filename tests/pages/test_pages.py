@@ -108,7 +108,7 @@ def test_train_shows_curves_and_links_to_compare(page, finished):
 
 
 def test_train_offers_a_run(page):
-    app = page("train_encoder")
+    app = page("train_encoder", kind="deepdot")
     assert not app.exception
     assert button(app, "Train")
 
