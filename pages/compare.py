@@ -16,4 +16,4 @@ with guard.guarded():
         result = cached.comparison(spec.key)
         shown = widgets.shown_measures(list(result.grids))
         views.heatmaps(result, shown, spec)
-        views.cell(result)
+        views.cell(result, shown)

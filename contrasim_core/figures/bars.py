@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from contrasim_core.figures.theme import INK, MUTED, OKABE_ITO, Mode, styled
+from contrasim_core.figures.theme import INK, OKABE_ITO, Mode, styled
 from contrasim_core.glossary import label_of
 
 PATTERNS = {"seen": "", "unseen": "/", "transfer": "."}
 NAMES = {"seen": "seen models", "unseen": "unseen models", "transfer": "second data set"}
-ROW = 26  # pixels per bar
+ROW = 20  # pixels per bar
 
 
 def accuracy_bars(summary: pd.DataFrame, *, mode: Mode = "light", height: int | None = None) -> go.Figure:
@@ -38,7 +38,7 @@ def accuracy_bars(summary: pd.DataFrame, *, mode: Mode = "light", height: int | 
                     "type": "data",
                     "array": (part["high"] - part["accuracy"]) * 100,
                     "arrayminus": (part["accuracy"] - part["low"]) * 100,
-                    "color": MUTED[mode],
+                    "color": INK[mode],
                     "thickness": 1.4,
                     "width": 3,
                 },
@@ -49,10 +49,12 @@ def accuracy_bars(summary: pd.DataFrame, *, mode: Mode = "light", height: int | 
     chance = float(summary["chance"].iloc[0]) * 100
     figure.add_vline(x=chance, line={"color": INK[mode], "dash": "dash", "width": 1.5})
     figure.add_annotation(
-        x=chance, y=0, yref="paper", yanchor="bottom", text=f"chance {chance:.0f} %", showarrow=False, xanchor="left",
-        xshift=4, font={"size": 12},
-    )  # fmt: skip
+        x=chance, y=1, yref="paper", yanchor="bottom", text=f"chance {chance:.0f} %", showarrow=False, font={"size": 12}
+    )
     figure.update_xaxes(title_text="layers found (%)", range=[0, 103], showgrid=True)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     bars = len(measures) * max(1, len(protocols))
-    return styled(figure, mode, height=height or 110 + ROW * bars, barmode="group", bargap=0.25, dragmode=False)
+    legend = {"x": 1, "xanchor": "right", "y": 1, "traceorder": "normal"}
+    return styled(
+        figure, mode, height=height or 110 + ROW * bars, barmode="group", bargap=0.25, dragmode=False, legend=legend
+    )

@@ -48,7 +48,7 @@ def words_of_grid(grid: SimilarityGrid, more: str = "") -> Words:
     recipe = [f"n = {grid.n}", *(f"{name} {value}" for name, value in grid.recipe.items())]
     if grid.groups:
         recipe.append(f"95 % intervals by jackknife over {grid.groups} groups of samples")
-    caption = ". ".join(part for part in ("; ".join(recipe), more, *grid.notes) if part)
+    caption = ". ".join(part.rstrip(".") for part in ("; ".join(recipe), more, *grid.notes) if part)
     values = f"values from {finite.min():.2f} to {finite.max():.2f}" if len(finite) else "no defined values"
     alt = (
         f"Heatmap of {grid.label} between {len(grid.rows)} layers of {grid.rows[0].model} and {len(grid.columns)} "
@@ -88,7 +88,7 @@ def _finding(table: pd.DataFrame) -> str:
     for protocol, where in names.items():
         part = table[(table["protocol"] == protocol) & table["accuracy"].notna()]
         if len(part):
-            best = part.sort_values("accuracy").iloc[-1]
+            best = part.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
             parts.append(f"{where} {label_of(best['measure'])} finds {best['accuracy']:.0%} of layers")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] if text else "No measure is defined on these data"

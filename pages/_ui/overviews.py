@@ -9,6 +9,18 @@ from contrasim_core.example import Example
 from pages._ui import cached, frame, links, router, training, views
 
 PAIR = ("contrasim", "cka.linear")
+BARS = (
+    "cka.linear",
+    "cka.rbf",
+    "procrustes",
+    "pwcca",
+    "svcca",
+    "contrasim",
+    "contrasim.relative",
+    "deepdot",
+    "deepcka",
+)
+"""Measures of the bars; the page Benchmarks has all of them."""
 
 
 def heatmaps(keys: Example) -> None:
@@ -39,7 +51,8 @@ def bars(keys: Example) -> None:
     words = figures.words_of_benchmark(result)
     summary = result.summary()
     st.subheader(words.title)
-    drawn = figures.accuracy_bars(summary, mode=frame.mode())
+    some = summary[summary["measure"].isin(BARS) & summary["protocol"].isin(("seen", "unseen"))]
+    drawn = figures.accuracy_bars(some, mode=frame.mode())
     views.picture(drawn, words, "overview-bars", summary, cached.spec_of("benchmark", keys.benchmark))
     _link(keys.benchmark, "benchmark", "Open in Benchmarks", ":material/leaderboard:")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-from contrasim_core.snippets import python_lines
 
 from contrasim_core import figures
 from contrasim_core.figures import Words
 from contrasim_core.figures.theme import styled
 from contrasim_core.results import Comparison, SimilarityGrid
+from contrasim_core.snippets import python_lines
 from contrasim_core.specs import Spec
 from pages._ui import frame, url
 
@@ -124,8 +124,8 @@ def _difference(grids: list[SimilarityGrid], chosen: tuple[int, int] | None, row
     st.caption(text)
 
 
-def cell(result: Comparison) -> None:
-    """One pair of layers: every measure, the row's profile, and the samples they agree on most and least."""
+def cell(result: Comparison, shown: list[str]) -> None:
+    """One pair of layers: every measure, the profile of those shown, and the samples they agree on most and least."""
     first = next(iter(result.grids.values()))
     st.subheader("One pair of layers")
     left, right = st.columns(2)
@@ -137,13 +137,19 @@ def cell(result: Comparison) -> None:
     values, profile = st.columns(2)
     with values:
         table = pd.DataFrame([_line(grid, row, column) for grid in result.grids.values()])
-        st.dataframe(table, hide_index=True, key="cell-table", alt="The chosen pair of layers under every measure")
+        st.dataframe(
+            table,
+            hide_index=True,
+            key="cell-table",
+            height="content",
+            alt="The chosen pair of layers under every measure",
+        )
         st.caption("Rank: place among the layers of B, 1 is the most similar. Brackets: 95 % jackknife interval.")
     with profile:
-        shown = {name: grid for name, grid in result.grids.items() if None not in grid.bounds}
-        few = dict(list(shown.items())[:2] + list(shown.items())[-3:])
+        lines = {name: result.grids[name] for name in shown if None not in result.grids[name].bounds}
+        lines = lines or {name: result.grids[name] for name in shown[:1]}
         st.plotly_chart(
-            figures.row_profile(few, row, column, mode=frame.mode()), theme=None, key="profile", config=CAMERA,
+            figures.row_profile(lines, row, column, mode=frame.mode()), theme=None, key="profile", config=CAMERA,
             alt=f"Similarity of layer {first.rows[row].label} to every layer of {first.columns[0].model}",
         )  # fmt: skip
     _samples(result, row, column)
