@@ -21,7 +21,7 @@ def begin(page: str) -> None:
     state["entered"] = state["page"] != page
     if state["entered"]:
         state["written"] = {}
-    state["page"], state["now"] = page, {}
+    state["page"], state["now"], state["claimed"] = page, {}, set()
 
 
 def start(name: str, default: Any, decode: Callable[[str], Any] = str) -> str:
@@ -34,6 +34,7 @@ def start(name: str, default: Any, decode: Callable[[str], Any] = str) -> str:
     """
     state = st.session_state[STATE]
     key = f"{state['page'] or 'overview'}.{name}"
+    state["claimed"].add(name)
     raw = st.query_params.get(name)
     written = state["written"].get(name)
     if raw is not None and raw != written:
@@ -57,10 +58,15 @@ def keep(name: str, value: Any, default: Any, encode: Callable[[Any], str] = str
 
 
 def flush() -> None:
-    """Write what was kept into the address, if it changed."""
+    """Write what was kept into the address, if it changed.
+
+    Parameters of controls that were not drawn this time, such as those of a result that is still being computed, stay.
+    """
     state = st.session_state[STATE]
-    if state["now"] != dict(st.query_params):
-        st.query_params.from_dict(state["now"])
+    waiting = {name: value for name, value in st.query_params.items() if name not in state["claimed"]}
+    wanted = {**waiting, **state["now"]}
+    if wanted != dict(st.query_params):
+        st.query_params.from_dict(wanted)
     state["written"] = state["now"]
 
 

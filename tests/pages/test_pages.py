@@ -154,3 +154,9 @@ def test_about_has_every_measure_with_its_source(page):
     for facts in measure_facts().values():
         assert facts.source in shown
     assert len(app.expander) == len(measure_facts())
+
+
+def test_parameters_of_a_result_that_is_not_there_yet_stay(page):
+    app = page("compare", n="77", m="svcca", i="1", j="2")
+    parameters = {name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()}
+    assert parameters == {"n": "77", "m": "svcca", "i": "1", "j": "2"}
