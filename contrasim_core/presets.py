@@ -59,7 +59,7 @@ USUAL_POOLING: dict[Pooling, tuple[str, ...]] = {
 PAPER = EncoderSpec()
 """Training options of arXiv:2303.16992, section 6."""
 QUICK = EncoderSpec(epochs=8, batch_rows=128)
-"""Training options for bundled models: small batches and few passes are enough for them, on two cores."""
+"""Training options for small models: small batches and few passes are enough for most, on two cores."""
 
 
 def expand_measures(text: str) -> tuple[str, ...]:
@@ -153,6 +153,16 @@ def estimate(spec: CompareSpec, store: Store) -> str:
     return "; ".join(parts) + "."
 
 
+def quick_for(models: str) -> EncoderSpec:
+    """Quick training options: those of the bundled family, if the models are of one.
+
+    An encoder starts by giving every row the same code and needs some hundred steps to leave that state; how many
+    depends on the models.
+    """
+    known = recipe_for(expand_models(models))
+    return QUICK.replace(epochs=known.encoder_epochs, batch_rows=known.encoder_batch) if known else QUICK
+
+
 def recipe_for(names: Sequence[str]) -> Recipe | None:
     """The recipe that all these models come from; None if they are not of one bundled family."""
     families = {name.rpartition("-")[0] for name in names}
@@ -211,7 +221,7 @@ def benchmark_spec(
         unseen_models=keep,
         pooling=pooling or (known.pooling if known else "mean"),
         rows=rows if rows is not None else (known.rows if known else None),
-        encoder=encoder or (QUICK if known else PAPER),
+        encoder=encoder or (quick_for(models) if known else PAPER),
         seeds=tuple(seeds),
     )
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from contrasim_core.activations import Activations
 from contrasim_core.benchmarks.statistics import pair_interval
 from contrasim_core.encoder.contrasim import ContraSim
-from contrasim_core.errors import ContraSimWarning, SpecError
+from contrasim_core.errors import ContraSimWarning, EncoderError, SpecError
 from contrasim_core.measure.base import MeasureSpec
 from contrasim_core.measure.grid import Layer, as_layer, similarity_grids
 from contrasim_core.measure.table import closed_form
@@ -177,7 +177,11 @@ class _Run:
     def learned(self, arena: Arena, kind: EncoderKind) -> None:
         """Train one encoder per seed, or find them, and judge each."""
         started = time.monotonic()
-        encoders = self._trained(kind, arena)
+        try:
+            encoders = self._trained(kind, arena)
+        except EncoderError as error:  # such as layers of different widths: the other measures are still judged
+            self._without(arena, kind, str(error))
+            return
         self.curves[f"{kind}|{len(arena.trained_on)} models"] = [encoder.curve for encoder in encoders]
         for encoder in encoders:
             spec = encoder.measure()
@@ -190,6 +194,25 @@ class _Run:
             self._judge(arena, kind, encoder.spec.seed, grid)
         self.done += 1
         self._took(f"{kind}, {arena.protocol}", started)
+
+    def _without(self, arena: Arena, kind: EncoderKind, reason: str) -> None:
+        """A record without accuracy, for an encoder that cannot be trained on these layers."""
+        nan = float("nan")
+        self.records.append(
+            BenchmarkRecord(
+                task=TASK,
+                measure=kind,
+                protocol=arena.protocol,
+                accuracy=nan,
+                low=nan,
+                high=nan,
+                trials=len(arena.pairs) * arena.depth,
+                chance=1 / arena.depth,
+                reason=reason,
+            )
+        )
+        self.pairs[arena.protocol] = arena.names()
+        self.done += 1
 
     def _trained(self, kind: EncoderKind, arena: Arena) -> Sequence[ContraSim]:
         """The encoders of this kind and these training models; protocols that share them train them once."""

@@ -78,7 +78,7 @@ def _encoder_spec(options: Namespace, *, bundled: bool, kind: str = "contrasim")
     quick = options.preset == "quick" or (options.preset == "auto" and bundled)
     changes = {"epochs": options.epochs, "batch_rows": options.batch_rows}
     given = {name: value for name, value in changes.items() if value is not None}
-    return (presets.QUICK if quick else presets.PAPER).replace(encoder=kind, **given)
+    return (presets.quick_for(options.models) if quick else presets.PAPER).replace(encoder=kind, **given)
 
 
 def _train(options: Namespace, output: Output) -> int:

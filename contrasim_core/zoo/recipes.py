@@ -37,6 +37,8 @@ class Recipe:
         test: data set of the benchmark.
         transfer: second data set of the benchmark.
         rows: rows of the benchmark, where words are many.
+        encoder_epochs: passes that are enough to train an encoder on the family.
+        encoder_batch: rows per step of that training.
         tried: what else was tried, for the card of the family: options and what linear CKA scored with them.
     """
 
@@ -56,6 +58,8 @@ class Recipe:
     test: str = "digits"
     transfer: str = "photo-patches"
     rows: int | None = None
+    encoder_epochs: int = 8
+    encoder_batch: int = 128
     tried: tuple[tuple[str, str], ...] = ()
 
 
@@ -117,6 +121,8 @@ RECIPES: tuple[Recipe, ...] = (
         test="python-docs",
         transfer="library-docs",
         rows=2000,
+        encoder_epochs=20,
+        encoder_batch=64,
     ),
 )
 

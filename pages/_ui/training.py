@@ -43,7 +43,7 @@ def request() -> TrainSpec:
     data = None
     if not known:
         data = st.text_input("Training data", "digits", help=widgets.HELP_DATA)
-    encoder = widgets.encoder_options()
+    encoder = widgets.encoder_options(models)
     return presets.train_spec(models, encoder=encoder, data=data, seeds=range(count))
 
 

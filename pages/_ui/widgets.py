@@ -128,8 +128,8 @@ def shown_measures(available: list[str]) -> list[str]:
     return value or default
 
 
-def encoder_options() -> EncoderSpec:
-    """Kind and training options of an encoder, from a preset."""
+def encoder_options(models: str) -> EncoderSpec:
+    """Kind and training options of an encoder for these models, from a preset."""
     left, right = st.columns(2)
     with left:
         kind = choice("kind", "Kind", list(ENCODER_KINDS), "contrasim")
@@ -141,7 +141,7 @@ def encoder_options() -> EncoderSpec:
             "quick",
             help="quick suits bundled models on a laptop; paper has the published options.",
         )
-    base = (presets.QUICK if preset == "quick" else presets.PAPER).replace(encoder=kind)
+    base = (presets.quick_for(models) if preset == "quick" else presets.PAPER).replace(encoder=kind)
     with st.expander("Change training options"):
         one, two, three = st.columns(3)
         changes = {

@@ -329,3 +329,24 @@ def test_trained_encoders_are_what_the_benchmark_judges(networks):
 
     found = LayerPrediction(test=test, train=train, encoders=encoders).run(["contrasim.relative"], ["seen"])
     assert record(found, "contrasim.relative", seed=0).accuracy == 0
+
+
+def test_layers_of_unequal_widths_leave_out_plain_encoders_with_the_reason(networks):
+    train, test, _ = networks
+
+    def narrower(part):
+        return changed(part, lambda values, _m, index: values[:, : 12 - 2 * index])
+
+    result = cs.benchmark(
+        test=narrower(test),
+        train=narrower(train),
+        measures=["cka.linear", "contrasim", "contrasim.relative"],
+        encoder=cs.EncoderSpec(hidden=(16,), out_dim=8, epochs=1, batch_rows=32, anchors=8),
+        seeds=(0,),
+    )
+    plain = record(result, "contrasim")
+    assert math.isnan(plain.accuracy)
+    assert plain.seed is None
+    assert "one width" in plain.reason
+    assert not math.isnan(record(result, "contrasim.relative", seed=0).accuracy)
+    assert not math.isnan(record(result, "cka.linear").accuracy)
