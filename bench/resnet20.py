@@ -6,8 +6,8 @@ configuration (run_9-2). Trials: for each layer of one network, which of the ten
     python -m bench.resnet20 --data FOLDER [--seeds 5] [--epochs 30]
 
 FOLDER holds models/resnet20-*.safetensors and images/cifar10_3000_jpg.zip (2,000 training and 1,000 test images).
-Layers are 16, 32 and 64 wide. `contrasim.relative` and most closed-form measures take that as it is; for those that
-need one width, narrow layers are filled up with zeros.
+Layers are 16, 32 and 64 wide. Encoders (an input head for each width) and most closed-form measures take that as it
+is; for `dot` and `norm`, which need one width, narrow layers are filled up with zeros.
 
 The shuffled lines are the negative control: every layer's rows in an order of its own, so that nothing but each layer's
 distribution is left. A measure of representations falls to chance there; an encoder that has become a classifier of

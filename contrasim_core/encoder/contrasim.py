@@ -17,7 +17,7 @@ from torch import Tensor
 
 from contrasim_core.activations import Activations, Matrix, as_matrix, by_model, check_paired
 from contrasim_core.encoder.measures import learned_measure
-from contrasim_core.encoder.net import encode
+from contrasim_core.encoder.net import encode, widths
 from contrasim_core.encoder.relative import relative
 from contrasim_core.encoder.training import Trained, Units, train
 from contrasim_core.errors import (
@@ -63,7 +63,8 @@ class ContraSim:
 
         Args:
             models: one list of layers per model, as activations or matrices [n, d]; or a flat list of activations.
-                Every model gives the same number of layers. Widths must be equal unless the kind is relative.
+                Every model gives the same number of layers. Widths may differ: a plain encoder gets one input head
+                for each width, the relative kind needs one only.
             device: where to train.
             progress: told after each epoch.
 
@@ -140,7 +141,7 @@ class ContraSim:
 
         Raises:
             EncoderError: if anchors are missing or not of this layer.
-            ShapeError: if the width is not the one the encoder was trained on.
+            ShapeError: if the width is none that the encoder was trained on.
             NotFiniteError: if there is a NaN or an infinity.
         """
         name = str(x.layer) if isinstance(x, Activations) else "x"
@@ -153,20 +154,20 @@ class ContraSim:
     ) -> Float[Tensor, "n k"]:
         """As `transform`, for tensors."""
         weights = self.trained.weights
-        width = weights["weight.0"].shape[0]
+        known = widths(weights)
         _check_finite(rows, name)
         if self.is_relative:
-            if anchors is None or len(anchors) != width:
+            if anchors is None or len(anchors) not in known:
                 given = "none" if anchors is None else str(len(anchors))
                 raise EncoderError(
-                    f"contrasim.relative needs the {width} anchor samples' representations of {name} ({given} given). "
-                    "Pass anchors=, the same layer on the samples named in .anchor_ids."
+                    f"contrasim.relative needs the {known[0]} anchor samples' representations of {name} "
+                    f"({given} given). Pass anchors=, the same layer on the samples named in .anchor_ids."
                 )
             rows = relative(rows, anchors)
-        elif rows.shape[1] != width:
+        elif rows.shape[1] not in known:
             raise ShapeError(
-                f"{name} has {rows.shape[1]} columns; this encoder was trained on {width}. A plain encoder reads one "
-                "width only; contrasim.relative reads any."
+                f"{name} has {rows.shape[1]} columns; this encoder was trained on {' and '.join(map(str, known))}. A "
+                "plain encoder reads the widths it was trained on; contrasim.relative reads any."
             )
         with torch.no_grad():
             return encode(weights, rows.float().cpu())

@@ -83,7 +83,6 @@ LEARNED: tuple[MeasureSpec, ...] = (
         bounds=(-1.0, 1.0),
         invariant_to=frozenset(),
         min_samples=1,
-        same_width=True,
         streams=False,
     ),
     MeasureSpec(
@@ -96,7 +95,6 @@ LEARNED: tuple[MeasureSpec, ...] = (
         bounds=(-1.0, 1.0),
         invariant_to=frozenset(),
         min_samples=1,
-        same_width=True,
         streams=False,
     ),
     MeasureSpec(
@@ -122,7 +120,6 @@ LEARNED: tuple[MeasureSpec, ...] = (
         bounds=(-1.0, 1.0),
         invariant_to=frozenset(),
         min_samples=1,
-        same_width=True,
         streams=False,
     ),
     MeasureSpec(
@@ -133,7 +130,6 @@ LEARNED: tuple[MeasureSpec, ...] = (
         source="arXiv:2303.16992, section 6, eq. 4 with CKA: positives only",
         formula=r"\mathrm{CKA}(e_\theta(X),e_\theta(Y)),\;\mathcal L=-s",
         invariant_to=frozenset(),
-        same_width=True,
         streams=False,
     ),
 )

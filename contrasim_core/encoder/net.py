@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Sequence
 
 import torch
@@ -14,48 +15,67 @@ from torch import Tensor, nn
 class StackedEncoder(nn.Module):
     """E multilayer perceptrons side by side: in -> hidden -> ... -> out, ReLU between, rows of the output at length 1.
 
-    Weights have a leading axis of length E. Encoder e starts as `torch.nn.Linear` layers do under seed `seeds[e]`,
-    whatever the other seeds are, so that it does not matter which encoders are trained together.
+    Inputs of several widths enter through one first layer (head) for each; all that follows is shared. Weights have a
+    leading axis of length E. Encoder e starts as `torch.nn.Linear` layers do under seed `seeds[e]`, whatever the other
+    seeds are, so that it does not matter which encoders are trained together.
     """
 
-    def __init__(self, in_dim: int, hidden: Sequence[int], out_dim: int, seeds: Sequence[int]) -> None:
+    def __init__(self, in_dims: int | Sequence[int], hidden: Sequence[int], out_dim: int, seeds: Sequence[int]) -> None:
         super().__init__()
-        widths = [in_dim, *hidden, out_dim]
+        self.in_dims = (in_dims,) if isinstance(in_dims, int) else tuple(in_dims)
         self.seeds = tuple(seeds)
+        first, *rest = [*hidden, out_dim]
+        shapes = [(width, first) for width in self.in_dims] + list(itertools.pairwise([first, *rest]))
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         weights, biases = [], []
-        for inputs, outputs in itertools.pairwise(widths):
+        for inputs, outputs in shapes:
             bound = 1 / math.sqrt(inputs)
             weights.append(nn.Parameter(torch.stack([_uniform((inputs, outputs), bound, g) for g in generators])))
             biases.append(nn.Parameter(torch.stack([_uniform((1, outputs), bound, g) for g in generators])))
         self.weights = nn.ParameterList(weights)
         self.biases = nn.ParameterList(biases)
 
-    def forward(self, x: Float[Tensor, "e n d"]) -> Float[Tensor, "e n k"]:
-        """Encode the rows of x[e] with encoder e."""
-        hidden = x
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            hidden = torch.baddbmm(bias, hidden, weight)
-            if layer < len(self.weights) - 1:
-                hidden = torch.relu_(hidden)
+    def forward(self, *parts: Float[Tensor, "e _n _d"]) -> Float[Tensor, "e m k"]:
+        """Encode the rows of part[e] with encoder e; one part for each width of `in_dims`, results in that order."""
+        heads = len(self.in_dims)
+        layers = list(zip(self.weights, self.biases, strict=True))
+        entered = [torch.baddbmm(bias, x, weight) for x, (weight, bias) in zip(parts, layers[:heads], strict=True)]
+        hidden = entered[0] if heads == 1 else torch.cat(entered, dim=1)
+        for weight, bias in layers[heads:]:
+            hidden = torch.baddbmm(bias, torch.relu_(hidden), weight)
         return nn.functional.normalize(hidden, dim=2)
 
     def single(self, index: int) -> dict[str, Tensor]:
-        """Weights of one encoder: `weight.0` [in, out], `bias.0` [1, out], ..."""
-        named = {f"weight.{i}": weight[index].detach().clone() for i, weight in enumerate(self.weights)}
-        return named | {f"bias.{i}": bias[index].detach().clone() for i, bias in enumerate(self.biases)}
+        """Weights of one encoder: `weight.0` [in, out], `bias.0` [1, out], `weight.1`, ...
+
+        Where there are several widths, the first layer is `weight.0.<width>` and `bias.0.<width>` for each.
+        """
+        heads = len(self.in_dims)
+        names = ["0"] if heads == 1 else [f"0.{width}" for width in self.in_dims]
+        names += [str(1 + i) for i in range(len(self.weights) - heads)]
+        stacks = {"weight": self.weights, "bias": self.biases}
+        return {
+            f"{kind}.{name}": value[index].detach().clone()
+            for kind, values in stacks.items()
+            for name, value in zip(names, values, strict=True)
+        }
 
 
 def _uniform(shape: tuple[int, int], bound: float, generator: torch.Generator) -> Tensor:
     return torch.empty(shape).uniform_(-bound, bound, generator=generator)
 
 
+def widths(weights: dict[str, Tensor]) -> tuple[int, ...]:
+    """The input widths that an encoder of these weights reads."""
+    return tuple(sorted(len(value) for name, value in weights.items() if re.match(r"weight\.0(\.|$)", name)))
+
+
 def encode(weights: dict[str, Tensor], x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
-    """Encode rows with the weights of one encoder, as `StackedEncoder.single` gives them."""
-    hidden = x
-    layers = len(weights) // 2
-    for layer in range(layers):
-        hidden = torch.addmm(weights[f"bias.{layer}"], hidden, weights[f"weight.{layer}"])
-        if layer < layers - 1:
-            hidden = torch.relu(hidden)
-    return nn.functional.normalize(hidden, dim=1)
+    """Encode rows with the weights of one encoder, as `StackedEncoder.single` gives them; d is one of its `widths`."""
+    head = "0" if "weight.0" in weights else f"0.{x.shape[1]}"
+    hidden = torch.addmm(weights[f"bias.{head}"], x, weights[f"weight.{head}"])
+    for layer in itertools.count(1):
+        if f"weight.{layer}" not in weights:
+            return nn.functional.normalize(hidden, dim=1)
+        hidden = torch.addmm(weights[f"bias.{layer}"], torch.relu(hidden), weights[f"weight.{layer}"])
+    raise AssertionError("unreachable")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from contrasim_core.encoder.losses import equation3, positives_only, supcon
@@ -102,7 +102,7 @@ def train(
         progress: told after each epoch.
 
     Raises:
-        EncoderError: if the widths differ and the input is not relative, or there are too few rows.
+        EncoderError: if there are too few rows.
     """
     split = _Split.of(units, spec)
     step_floats = len(units.flat) * min(spec.batch_rows, len(split.train)) * (sum(spec.hidden) + 2 * spec.out_dim) * 3
@@ -145,9 +145,9 @@ class _Training:
         self.positives = units.positives.to(device)
         self.generators = [torch.Generator().manual_seed(1_000_003 * (seed + 1)) for seed in seeds]
         self.anchors = [self._pick_anchors(generator) for generator in self.generators]
-        self.inputs = self._inputs()
-        width = self.inputs[0].shape[2]
-        self.net = StackedEncoder(width, spec.hidden, spec.out_dim, seeds).to(device)
+        self.inputs, self.order = self._inputs()
+        in_dims = [part.shape[2] for part in self.inputs[0]]
+        self.net = StackedEncoder(in_dims, spec.hidden, spec.out_dim, seeds).to(device)
         self.optimiser = torch.optim.Adam(self.net.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
 
     def _pick_anchors(self, generator: torch.Generator) -> tuple[int, ...]:
@@ -161,18 +161,19 @@ class _Training:
         order = torch.randperm(len(self.split.train), generator=generator)[: self.spec.anchors]
         return tuple(self.split.train[i] for i in order.tolist())
 
-    def _inputs(self) -> list[Float[Tensor, "b n d"]]:
-        """What encoder e reads; one shared tensor unless each has anchors of its own."""
+    def _inputs(self) -> tuple[list[list[Float[Tensor, "b n d"]]], Int[Tensor, " b"]]:
+        """What encoder e reads, units of one width together, and where each unit stands in that order.
+
+        One shared list unless each encoder has anchors of its own.
+        """
         matrices = self.units.flat
         if self.spec.encoder == "contrasim.relative":
-            return [torch.stack([relative(matrix, matrix[list(rows)]) for matrix in matrices]) for rows in self.anchors]
-        widths = {matrix.shape[1] for matrix in matrices}
-        if len(widths) > 1:
-            raise EncoderError(
-                f"The layers have different widths ({', '.join(map(str, sorted(widths)))}), and a plain encoder reads "
-                "one width. Use contrasim.relative, or layers of one width."
-            )
-        return [torch.stack([matrix.float() for matrix in matrices])]
+            read = [torch.stack([relative(matrix, matrix[list(rows)]) for matrix in matrices]) for rows in self.anchors]
+            return [[item] for item in read], torch.arange(len(matrices))
+        dims = torch.tensor([matrix.shape[1] for matrix in matrices])
+        places = [torch.nonzero(dims == width).flatten().tolist() for width in dims.unique().tolist()]
+        parts = [torch.stack([matrices[place].float() for place in part]) for part in places]
+        return [parts], torch.tensor([place for part in places for place in part]).argsort()
 
     def run(self, progress: Progress, started: float) -> list[Trained]:
         """Train, epoch by epoch."""
@@ -224,9 +225,13 @@ class _Training:
     def _encode(self, rows: Sequence[Tensor]) -> Float[Tensor, "e b n k"]:
         """Encodings of these rows of all units, by each encoder its own rows."""
         shared = len(self.inputs) == 1
-        x = torch.stack([self.inputs[0 if shared else e][:, index].flatten(0, 1) for e, index in enumerate(rows)])
-        z: Tensor = self.net(x.to(self.device))
-        return z.reshape(len(z), -1, len(rows[0]), z.shape[-1])
+        parts = [
+            torch.stack([self.inputs[0 if shared else e][p][:, index].flatten(0, 1) for e, index in enumerate(rows)])
+            for p in range(len(self.inputs[0]))
+        ]
+        z: Tensor = self.net(*(part.to(self.device) for part in parts))
+        z = z.reshape(len(z), -1, len(rows[0]), z.shape[-1])
+        return z if len(parts) == 1 else z[:, self.order]
 
     def _loss(self, z: Float[Tensor, "e b n k"]) -> Float[Tensor, " e"]:
         s = self.score(z)

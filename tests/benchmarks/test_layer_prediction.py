@@ -331,7 +331,7 @@ def test_trained_encoders_are_what_the_benchmark_judges(networks):
     assert record(found, "contrasim.relative", seed=0).accuracy == 0
 
 
-def test_layers_of_unequal_widths_leave_out_plain_encoders_with_the_reason(networks):
+def test_layers_of_unequal_widths_are_judged_by_encoders_too(networks):
     train, test, _ = networks
 
     def narrower(part):
@@ -340,13 +340,26 @@ def test_layers_of_unequal_widths_leave_out_plain_encoders_with_the_reason(netwo
     result = cs.benchmark(
         test=narrower(test),
         train=narrower(train),
-        measures=["cka.linear", "contrasim", "contrasim.relative"],
+        measures=["cka.linear", "dot", "contrasim", "deepcka", "contrasim.relative"],
         encoder=cs.EncoderSpec(hidden=(16,), out_dim=8, epochs=1, batch_rows=32, anchors=8),
         seeds=(0,),
     )
-    plain = record(result, "contrasim")
-    assert math.isnan(plain.accuracy)
-    assert plain.seed is None
-    assert "one width" in plain.reason
-    assert not math.isnan(record(result, "contrasim.relative", seed=0).accuracy)
+    for kind in ("contrasim", "deepcka", "contrasim.relative"):
+        assert not math.isnan(record(result, kind, seed=0).accuracy)
+    assert "dot needs equal widths" in record(result, "dot").reason
+
+
+def test_an_encoder_that_cannot_be_trained_leaves_its_reason_and_the_others(networks):
+    train, test, _ = networks
+    result = cs.benchmark(
+        test=test,
+        train=train,
+        measures=["cka.linear", "contrasim.relative"],
+        encoder=cs.EncoderSpec(hidden=(16,), out_dim=8, epochs=1, batch_rows=32, anchors=8000),
+        seeds=(0,),
+    )
+    relative = record(result, "contrasim.relative")
+    assert math.isnan(relative.accuracy)
+    assert relative.seed is None
+    assert "8000 anchors are asked for" in relative.reason
     assert not math.isnan(record(result, "cka.linear").accuracy)

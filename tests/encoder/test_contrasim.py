@@ -231,13 +231,19 @@ def test_models_may_come_as_matrices_lists_or_one_flat_list(encoders):
     assert plain.models == ("model 0", "model 1", "model 2")
 
 
-def test_relative_trains_on_unequal_widths_and_plain_refuses_them():
+def test_unequal_widths_train_and_other_widths_are_refused_by_plain_encoders(tmp_path):
     models = [activations(0, width=12), activations(1, width=7)]
     encoder = cs.ContraSim(**SMALL, encoder="contrasim.relative").fit(models)
     wide, narrow = activations(5, width=30), activations(6, width=3)
     assert -1 <= encoder.similarity(wide[0], narrow[0], (wide[0], narrow[0])) <= 1
-    with pytest.raises(EncoderError, match=r"different widths \(7, 12\)"):
-        cs.ContraSim(**SMALL).fit(models)
+    plain = cs.ContraSim.load(cs.ContraSim(**SMALL).fit(models).save(tmp_path / "plain.safetensors"))
+    first, second = models[0][0], models[1][0]
+    assert -1 <= plain.similarity(first, second) <= 1
+    assert plain.transform(second).shape == (len(second.samples), plain.spec.out_dim)
+    with pytest.raises(
+        ShapeError, match=r"has 30 columns; this encoder was trained on 7 and 12\. A plain encoder reads"
+    ):
+        plain.transform(wide[0])
 
 
 def test_seeds_fitted_together_are_encoders_of_their_own():
@@ -294,6 +300,6 @@ def test_learned_measures_are_described_like_the_others():
     assert tuple(spec.id for spec in LEARNED) == ENCODER_KINDS
     for spec in LEARNED:
         assert spec.source.startswith("arXiv:2303.16992")
-        assert spec.needs_anchors == (spec.id == "contrasim.relative") == (not spec.same_width)
+        assert spec.needs_anchors == (spec.id == "contrasim.relative")
         with pytest.raises(AssertionError, match="a template has no encoder"):
             spec([[1.0], [2.0]], [[1.0], [2.0]])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from contrasim_core.encoder.net import StackedEncoder, encode
+from contrasim_core.encoder.net import StackedEncoder, encode, widths
 
 
 def naive(weights, x):
@@ -58,3 +58,22 @@ def test_weights_taken_out_are_copies():
     net = StackedEncoder(3, (), 2, (0,))
     net.single(0)["weight.0"].zero_()
     assert float(net.single(0)["weight.0"].abs().sum()) > 0
+
+
+def test_each_width_has_a_first_layer_of_its_own_and_shares_the_rest():
+    net = StackedEncoder((3, 7), (6, 5), 4, (0, 3))
+    random = torch.Generator().manual_seed(0)
+    narrow, wide = torch.randn(2, 4, 3, generator=random), torch.randn(2, 9, 7, generator=random)
+    z = net(narrow, wide)
+    assert z.shape == (2, 13, 4)
+    for e in range(2):
+        weights = net.single(e)
+        assert widths(weights) == (3, 7)
+        assert sorted(weights) == sorted(
+            [f"{kind}.{name}" for kind in ("weight", "bias") for name in ("0.3", "0.7", "1", "2")]
+        )
+        for x, rows in ((narrow, slice(0, 4)), (wide, slice(4, 13))):
+            shared = {name.replace(f".0.{x.shape[2]}", ".0"): value for name, value in weights.items()}
+            whole = {name: value for name, value in shared.items() if name.count(".") == 1}
+            torch.testing.assert_close(z[e, rows], naive(whole, x[e]))
+            torch.testing.assert_close(z[e, rows], encode(weights, x[e]))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from contrasim_core.encoder import training
+from contrasim_core.encoder.net import encode, widths
 from contrasim_core.encoder.training import Units, train
 from contrasim_core.errors import EncoderError, RunCancelled
 from contrasim_core.progress import Cancellable
@@ -159,16 +160,32 @@ def test_a_rest_of_a_few_rows_is_no_step():
     assert losses == [32]
 
 
-def test_relative_takes_layers_of_any_width_and_plain_kinds_do_not():
+def test_unequal_widths_get_a_head_each_and_relative_needs_one():
     mixed = Units(
         tuple(zip(matrices(0, width=12), matrices(1, width=7), strict=True)), ("a", "b"), tuple(map(str, range(4)))
     )
     (found,) = train(mixed, EncoderSpec(**SMALL, encoder="contrasim.relative"), (0,))
     assert found.weights["weight.0"].shape[0] == 10
-    with pytest.raises(
-        EncoderError, match=r"different widths \(7, 12\), and a plain encoder reads one width\. Use con"
-    ):
-        train(mixed, EncoderSpec(**SMALL), (0,))
+    (plain,) = train(mixed, EncoderSpec(**SMALL), (0,))
+    assert widths(plain.weights) == (7, 12)
+    assert plain.weights["weight.0.12"].shape[0] == 12
+
+
+def test_unequal_widths_keep_the_order_of_their_units():
+    """Layers 0 and 2 are 12 wide, 1 and 3 are 7 wide: encodings must come back layer by layer, not width by width."""
+    layers = [
+        tuple(m[:, : 12 if i % 2 == 0 else 7] for m in pair)
+        for i, pair in enumerate(zip(matrices(0), matrices(1), strict=True))
+    ]
+    mixed = Units(tuple(layers), ("a", "b"), tuple(map(str, range(4))))
+    spec = EncoderSpec(**SMALL)
+    training_ = training._Training(mixed, spec, (0, 3), training._Split.of(mixed, spec), torch.device("cpu"))
+    rows = [torch.arange(5), torch.arange(5, 10)]
+    z = training_._encode(rows)
+    for e in range(2):
+        weights = training_.net.single(e)
+        for place, matrix in enumerate(mixed.flat):
+            torch.testing.assert_close(z[e, place], encode(weights, matrix[rows[e]].float()))
 
 
 def test_too_little_to_train_on_is_said(made):
