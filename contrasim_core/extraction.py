@@ -19,7 +19,7 @@ from contrasim_core.batches import Batch, Batches, ImageBatches, TensorBatches, 
 from contrasim_core.data import Inputs, load_data, resolve_data
 from contrasim_core.errors import LayerError, OutOfMemoryError, SpecError
 from contrasim_core.hooks import Recorded, expand_names, record_outputs
-from contrasim_core.models import LoadedModel, load_model, module_ref, pick_device, resolve_model
+from contrasim_core.models import PROJECTION, LoadedModel, load_model, module_ref, pick_device, resolve_model
 from contrasim_core.pooling import pooler
 from contrasim_core.progress import Progress, eta_seconds, silent
 from contrasim_core.refs import DatasetRef, ModelRef, SampleSet, digest, layer_refs
@@ -373,7 +373,7 @@ class Runner:
             positional = [value for name, value in batch.arguments.items() if not name]
             self.module(*positional, **{name: value for name, value in batch.arguments.items() if name})
         if self.embeddings:  # blocks of a Hugging Face model: named by position, whatever their modules are called
-            named = [Recorded("embeddings" if k == 0 else f"block {k}", item.value) for k, item in enumerate(recorded)]
+            named = [Recorded(_position(k, item.name), item.value) for k, item in enumerate(recorded)]
         else:
             named = list(recorded)
         return {item.name: item.value.cpu() for item in self._chosen(named)}
@@ -403,6 +403,11 @@ class Runner:
         index = [row for place in places for row in range(first[place], first[place + 1])]
         layers = {name: torch.cat([part[name] for part in parts])[index] for name in parts[0]}
         return Rows(tuple(ids[row] for row in index), layers)
+
+
+def _position(index: int, module: str) -> str:
+    """What the layer of this index is called."""
+    return "embeddings" if index == 0 else f"projection {index}" if module == PROJECTION else f"block {index}"
 
 
 def _indices(layers: Sequence[int | str], label: str) -> list[int]:

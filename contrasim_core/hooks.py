@@ -15,6 +15,20 @@ from contrasim_core.errors import LayerError
 Take = Callable[[Tensor], Tensor]
 
 
+class Tower(nn.Module):
+    """One tower of a two-tower model, with the projection that puts its pooled output into the space of both."""
+
+    def __init__(self, tower: nn.Module, projection: nn.Module) -> None:
+        super().__init__()
+        self.tower, self.projection = tower, projection
+        self.config: Any = tower.config
+
+    def forward(self, **arguments: Any) -> Tensor:
+        """[batch, d] in the shared space."""
+        output: Tensor = self.projection(self.tower(**arguments).pooler_output)
+        return output
+
+
 @dataclass(frozen=True)
 class Recorded:
     """One output: the module's name (with `#2`, `#3` for later calls of a shared module) and what was kept of it."""

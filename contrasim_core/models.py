@@ -3,7 +3,8 @@
 Layers of a Hugging Face model: index 0 is what enters the first block (the output of the embeddings), index k is what
 block k puts out. For models whose `hidden_states[-1]` is taken after a final norm (GPT-2, Llama, most decoders) the
 last layer here is therefore *not* `hidden_states[-1]`: the norm comes after it. Blocks are the members of the first
-outermost `ModuleList`; a block that is called several times (ALBERT) counts once per call.
+outermost `ModuleList`; a block that is called several times (ALBERT) counts once per call. A tower of a two-tower model
+has one layer more, its projection into the space that both share.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 HUB_ID = re.compile(r"^([\w.-]+/)?[\w.-]+$")
 WEIGHTS = ("*.safetensors", "*.bin")
 SMALL_FILES = ("*.json", "*.txt", "*.model")
+PROJECTION = "projection"
+"""Name of the layer of a tower where it meets the other."""
 BUNDLED_ROOT = Path(__file__).parent / "zoo" / "weights"
 
 PRESETS: tuple[str, ...] = (
@@ -237,7 +240,7 @@ def load_model(ref: ModelRef, *, device: str = "auto", dtype: Dtype = "float32")
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelLoadError(f"{ref.label} cannot be loaded{_offline(ref)}: {reason}{_near_bundled(ref)}") from error
     module.eval().to(pick_device(device))
-    blocks = find_blocks(module)
+    blocks = [*find_blocks(module), *([PROJECTION] if hasattr(module, PROJECTION) else [])]
     _check_complete(ref, blocks, info["missing_keys"])
     pooling = _default_pooling(module, modality)
     return LoadedModel(
@@ -301,8 +304,13 @@ def _tower(module: nn.Module, ref: ModelRef) -> tuple[nn.Module, Modality]:
     if all(tower is not None for tower in towers.values()):
         if ref.tower == "auto":
             raise ModelLoadError(f"{ref.name} has two towers. Write {ref.name}#text or {ref.name}#vision.")
+        from contrasim_core.hooks import Tower
+
+        name = "text_projection" if ref.tower == "text" else "visual_projection"
         picked: nn.Module = towers[ref.tower]  # type: ignore[assignment]
-        return picked, "text" if ref.tower == "text" else "image"
+        projection = getattr(module, name, None)
+        tower = picked if projection is None else Tower(picked, projection)
+        return tower, "text" if ref.tower == "text" else "image"
     if ref.tower != "auto":
         raise ModelLoadError(f"{ref.name} is not a two-tower model; leave #{ref.tower} away.")
     modality: Modality = "image" if module.main_input_name == "pixel_values" else "text"

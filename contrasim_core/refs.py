@@ -55,6 +55,8 @@ class LayerRef:
     @property
     def label(self) -> str:
         """Short text for an axis."""
+        if self.name == f"projection {self.index}":
+            return "projection"
         return str(self.index) if self.name in ("embeddings", f"block {self.index}") else self.name
 
     def __str__(self) -> str:
@@ -62,11 +64,12 @@ class LayerRef:
 
 
 def layer_refs(model: str, names: Sequence[str]) -> list[LayerRef]:
-    """References for layers named `embeddings` and `block k`, which say their index, or for modules, counted here."""
+    """References for `embeddings`, `block k` and `projection k`, which say their index, or for modules in order."""
     found = []
     for place, name in enumerate(names):
         word, _, number = name.partition(" ")
-        index = 0 if name == "embeddings" else int(number) if word == "block" and number.isdigit() else place
+        told = word in ("block", "projection") and number.isdigit()
+        index = 0 if name == "embeddings" else int(number) if told else place
         found.append(LayerRef(model, index, name))
     return found
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from contrasim_core.data import files, hub, text, vision
+from contrasim_core.data import files, hub, pairs, phrases, scenes, text, vision
 from contrasim_core.data.base import Inputs, image_inputs, text_inputs
 from contrasim_core.errors import SpecError, UnknownDataError
 from contrasim_core.refs import DatasetRef, Modality, digest
@@ -23,18 +23,37 @@ HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 @dataclass(frozen=True)
 class BundledData:
-    """A data set made from libraries that are installed anyway."""
+    """A data set made from libraries that are installed anyway.
+
+    Attributes:
+        name: as in commands.
+        modality: of its samples; of its first side, if it has sides.
+        about: what it is.
+        sizes: samples by split.
+        made_from: what it depends on.
+        load: samples and ids of a split; all sides of a split, where it has sides.
+        sides: forms that each sample has, such as languages; empty for one form.
+    """
 
     name: str
     modality: Modality
     about: str
     sizes: dict[str, int]
     made_from: Callable[[], str]
-    load: Callable[[str], tuple[Sequence[Any], list[str]]]
+    load: Callable[[str], tuple[Sequence[Any], list[str]] | pairs.PairedData]
+    sides: tuple[str, ...] = ()
 
 
 def _sklearn() -> str:
     return f"scikit-learn {version('scikit-learn')}"
+
+
+def _babel() -> str:
+    return f"Babel {version('babel')}"
+
+
+def _scenes() -> str:
+    return f"Pillow {version('pillow')}"
 
 
 def _python() -> str:
@@ -73,6 +92,24 @@ BUNDLED: tuple[BundledData, ...] = (
         {"train": 1736, "test": 434},
         _sklearn,
         text.library_docs,
+    ),
+    BundledData(
+        "cldr-phrases",
+        "text",
+        "Phrases in English, Arabic, Chinese, Russian and Turkish from the Unicode CLDR (Babel)",
+        {"train": 3518, "test": 1758},
+        _babel,
+        lambda split: phrases.phrases().part(split),
+        ("en", *(name for name in phrases.LANGUAGES if name != "en")),
+    ),
+    BundledData(
+        "scenes",
+        "image",
+        "Drawn scenes of two shapes (32 x 32 pixels) with captions",
+        {"train": 6000, "test": 3000},
+        _scenes,
+        lambda split: scenes.scenes().part(split),
+        (pairs.IMAGE_SIDE, pairs.CAPTION_SIDE),
     ),
 )
 
@@ -113,18 +150,23 @@ def resolve_data(
         if split not in known.sizes:
             raise SpecError(f"{name} has no split {split!r}. It has: {', '.join(known.sizes)}.")
         return DatasetRef(
-            name=name, kind="bundled", split=split, limit=limit, fingerprint=digest([RECIPE, name, known.made_from()])
+            name=name,
+            kind="bundled",
+            split=split,
+            limit=limit,
+            fingerprint=digest([RECIPE, name, known.made_from()]),
+            column=_bundled_side(known, column),
         )
     if Path(name).expanduser().exists():
         path = Path(name).expanduser().resolve()
         return DatasetRef(
             name=str(path),
             kind="file",
-            split=split if hub.is_dataset_folder(path) else "all",
+            split=split if hub.is_dataset_folder(path) or pairs.sides_of(column) else "all",
             limit=limit,
             column=column,
             config=config,
-            fingerprint=files.content_digest(path),
+            fingerprint=files.content_digest(_with_images(path, column)),
         )
     if HUB_ID.match(name):
         return DatasetRef(name=name, kind="hub", split=split, limit=limit, column=column, config=config)
@@ -132,6 +174,26 @@ def resolve_data(
     raise UnknownDataError(
         f"No data set {name!r}. Give a bundled name ({names}), an existing file or folder, or a hub id like owner/name."
     )
+
+
+def _bundled_side(known: BundledData, column: str | None) -> str | None:
+    """The side that is meant: the first, if none is named; None for data of one form.
+
+    Raises:
+        SpecError: if there is no such side.
+    """
+    if not known.sides:
+        return None
+    side = column.partition(pairs.OF)[0] if column else known.sides[0]
+    if side not in known.sides:
+        raise SpecError(f"{known.name} has no {side!r}. It has: {', '.join(known.sides)}.")
+    return side
+
+
+def _with_images(path: Path, column: str | None) -> Path:
+    """What the content depends on: for a table of captions also the images beside it."""
+    named = pairs.sides_of(column)
+    return path.parent if named and pairs.IMAGE_SIDE in named[1] and path.suffix in files.TABLE_TYPES else path
 
 
 def load_data(source: str | Path | DatasetRef | Sequence[Any], **options: Any) -> Inputs:
@@ -150,11 +212,14 @@ def load_data(source: str | Path | DatasetRef | Sequence[Any], **options: Any) -
     ref = resolve_data(source, **options)
     known = bundled(ref.name) if ref.kind == "bundled" else None
     if known is not None:
-        items, ids = known.load(ref.split)
+        found = known.load(ref.split)
+        if isinstance(found, pairs.PairedData):
+            return found.inputs(ref, _bundled_side(known, ref.column) or "")
+        items, ids = found
         return text_inputs(ref, items, ids) if known.modality == "text" else image_inputs(ref, items, ids)
     if ref.kind == "hub" or hub.is_dataset_folder(Path(ref.name)):
         return hub.load(ref)
-    return files.load(ref)
+    return pairs.load(ref) if pairs.sides_of(ref.column) else files.load(ref)
 
 
 def _inline(items: Sequence[Any], limit: int | None = None) -> Inputs:

@@ -76,19 +76,19 @@ def _images(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of every image in a folder or zip, by name."""
     if path.is_dir():
         for file in sorted(path.rglob("*")):
-            if _is_image(name := str(file.relative_to(path))):
+            if is_image(name := str(file.relative_to(path))):
                 yield name, file.read_bytes()
         return
     try:
         with zipfile.ZipFile(path) as archive:
             for name in sorted(archive.namelist()):
-                if _is_image(name):
+                if is_image(name):
                     yield name, archive.read(name)
     except zipfile.BadZipFile as error:
         raise DataError(f"{path.name} is no zip file, or it is damaged.") from error
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
     """Whether a file is one of the images, and no hidden file that an operating system put beside them."""
     path = Path(name)
     return path.suffix.lower() in IMAGE_TYPES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)

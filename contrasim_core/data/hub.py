@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from contrasim_core.data.base import Image, Inputs, image_inputs, text_inputs
+from contrasim_core.data.pairs import CAPTION_COLUMNS, CAPTION_SIDE, IMAGE_SIDE, PairedData, check_rows, sides_of
 from contrasim_core.errors import DataError, UnknownDataError
 from contrasim_core.refs import DatasetRef
 
@@ -43,6 +44,9 @@ def load(ref: DatasetRef) -> Inputs:
             f"The data set {ref.name} (configuration {ref.config or 'default'}, split {ref.split}) cannot be loaded: "
             f"{error}. Check the name, the split and the connection."
         ) from error
+    named = sides_of(ref.column)
+    if named is not None:
+        return _paired(data, named[1], ref).distinct().inputs(ref, named[0])
     if ref.limit is not None:
         data = data.select(range(min(ref.limit, len(data))))
     column = _column(ref, data.column_names)
@@ -51,6 +55,63 @@ def load(ref: DatasetRef) -> Inputs:
     if any(isinstance(value, str) for value in values):
         return text_inputs(ref, [value or "" for value in values], ids)
     return image_inputs(ref, [_image(value, ref) for value in values], ids)
+
+
+def _paired(data: Any, sides: Sequence[str], ref: DatasetRef) -> PairedData:
+    """All sides of a split: a column for each, or XNLI's nested translations, or images with captions.
+
+    Enough rows are read that the limit can be met although repeated ones are left out.
+    """
+    rows = len(data) if ref.limit is None else min(len(data), 3 * ref.limit)
+    data = data.select(range(rows))
+    if {IMAGE_SIDE, CAPTION_SIDE} == set(sides):
+        image = next((name for name in IMAGE_COLUMNS if name in data.column_names), None)
+        caption = next((name for name in CAPTION_COLUMNS if name in data.column_names), None)
+        if image is None or caption is None:
+            raise DataError(
+                f"{ref.name} has the columns {', '.join(data.column_names)}. It needs one of "
+                f"{', '.join(IMAGE_COLUMNS)} and one of {', '.join(CAPTION_COLUMNS)}."
+            )
+        texts = tuple(_first_text(value) for value in data[caption][:])
+        ids = tuple(f"{ref.split}-{number}" for number in range(rows))
+        check_rows(ref.label, ids, {CAPTION_SIDE: texts})
+        return PairedData(ids, {IMAGE_SIDE: tuple(_image(value, ref) for value in data[image][:]), CAPTION_SIDE: texts})
+    if "premise" in data.column_names and isinstance(data[0]["premise"], dict):
+        return _nested(data, sides, ref)
+    missing = [name for name in sides if name not in data.column_names]
+    if missing:
+        raise DataError(
+            f"{ref.name} has no column {', '.join(map(repr, missing))}. Its columns: {', '.join(data.column_names)}. "
+            "Name languages that it has."
+        )
+    ids = tuple(f"{ref.split}-{number}" for number in range(rows))
+    parallel = {name: tuple(str(value or "").strip() for value in data[name][:]) for name in sides}
+    check_rows(ref.label, ids, parallel)
+    return PairedData(ids, parallel)
+
+
+def _first_text(value: Any) -> str:
+    """The caption; the first, where an image has several."""
+    return str(value[0] if isinstance(value, list) and value else value or "").strip()
+
+
+def _nested(data: Any, sides: Sequence[str], ref: DatasetRef) -> PairedData:
+    """Premises and hypotheses of XNLI (configuration `all_languages`), parallel in fifteen languages."""
+    known = sorted(data[0]["premise"])
+    missing = [name for name in sides if name not in known]
+    if missing:
+        raise DataError(f"{ref.name} has no {', '.join(map(repr, missing))}. Its languages: {', '.join(known)}.")
+    ids: list[str] = []
+    texts: dict[str, list[str]] = {name: [] for name in sides}
+    for number, row in enumerate(data):
+        hypotheses = dict(zip(row["hypothesis"]["language"], row["hypothesis"]["translation"], strict=True))
+        for kind, values in (("premise", row["premise"]), ("hypothesis", hypotheses)):
+            ids.append(f"{ref.split}-{number}-{kind}")
+            for name in sides:
+                texts[name].append(str(values.get(name) or "").strip())
+    whole = {name: tuple(values) for name, values in texts.items()}
+    check_rows(ref.label, ids, whole)
+    return PairedData(tuple(ids), whole)
 
 
 @contextmanager

@@ -40,10 +40,23 @@ class Recipe:
         encoder_epochs: passes that are enough to train an encoder on the family.
         encoder_batch: rows per step of that training.
         tried: what else was tried, for the card of the family: options and what linear CKA scored with them.
+        task: the benchmark it is made for.
+        seeds: members of the family.
     """
 
     family: str
-    kind: Literal["vit", "allconv", "bert"]
+    kind: Literal[
+        "vit",
+        "allconv",
+        "bert",
+        "multilingual-bert",
+        "multilingual-roberta",
+        "scene-vit",
+        "scene-convnext",
+        "scene-bert",
+        "scene-gpt2",
+        "scene-clip",
+    ]
     about: str
     width: int = 64
     depth: int = 6
@@ -61,6 +74,8 @@ class Recipe:
     encoder_epochs: int = 8
     encoder_batch: int = 128
     tried: tuple[tuple[str, str], ...] = ()
+    task: Literal["layer-prediction", "multilingual", "image-caption"] = "layer-prediction"
+    seeds: tuple[int, ...] = SEEDS
 
 
 RECIPES: tuple[Recipe, ...] = (
@@ -124,6 +139,103 @@ RECIPES: tuple[Recipe, ...] = (
         encoder_epochs=20,
         encoder_batch=64,
     ),
+    Recipe(
+        family="phrases-bert",
+        kind="multilingual-bert",
+        about="Multilingual BERT (ModernBERT's layers), 6 layers of width 64, WordPiece vocabulary of 3,000",
+        mlp=128,
+        steps=2500,
+        batch=32,
+        learning_rate=3e-3,
+        weight_decay=0.01,
+        train=("cldr-phrases",),
+        test="cldr-phrases",
+        transfer="",
+        task="multilingual",
+        seeds=(0,),
+    ),
+    Recipe(
+        family="phrases-roberta",
+        kind="multilingual-roberta",
+        about="RoBERTa with the norm before each block, 6 layers of width 64, byte-level vocabulary of 3,000",
+        steps=2500,
+        batch=32,
+        learning_rate=3e-3,
+        weight_decay=0.01,
+        train=("cldr-phrases",),
+        test="cldr-phrases",
+        transfer="",
+        task="multilingual",
+        seeds=(0,),
+    ),
+    Recipe(
+        family="scenes-vit",
+        kind="scene-vit",
+        about="ViT, 4 layers of width 64, patches of 4 x 4 pixels",
+        depth=4,
+        steps=2000,
+        batch=64,
+        train=("scenes",),
+        test="scenes",
+        transfer="",
+        task="image-caption",
+        seeds=(0,),
+    ),
+    Recipe(
+        family="scenes-convnext",
+        kind="scene-convnext",
+        about="ConvNeXt, 4 stages of 32 to 64 channels",
+        depth=5,
+        steps=1500,
+        learning_rate=3e-3,
+        pooling="spatial-mean",
+        train=("scenes",),
+        test="scenes",
+        transfer="",
+        task="image-caption",
+        seeds=(0,),
+    ),
+    Recipe(
+        family="scenes-bert",
+        kind="scene-bert",
+        about="BERT, 4 layers of width 64, a token for each word",
+        depth=4,
+        steps=2000,
+        batch=64,
+        train=("scenes",),
+        test="scenes",
+        transfer="",
+        task="image-caption",
+        seeds=(0,),
+    ),
+    Recipe(
+        family="scenes-gpt2",
+        kind="scene-gpt2",
+        about="GPT-2, 4 layers of width 64, a token for each word",
+        depth=4,
+        steps=2000,
+        batch=64,
+        learning_rate=2e-3,
+        pooling="last",
+        train=("scenes",),
+        test="scenes",
+        transfer="",
+        task="image-caption",
+        seeds=(0,),
+    ),
+    Recipe(
+        family="scenes-clip",
+        kind="scene-clip",
+        about="CLIP, two towers of 4 layers of width 64",
+        depth=4,
+        steps=1500,
+        learning_rate=1e-3,
+        train=("scenes",),
+        test="scenes",
+        transfer="",
+        task="image-caption",
+        seeds=(0,),
+    ),
 )
 
 
@@ -174,6 +286,14 @@ def build(name: str, *, root: Path = BUNDLED_ROOT, progress: Progress = silent, 
             from contrasim_core.zoo.language import build_bert
 
             return build_bert(chosen, seed, root / name, progress)
+        if chosen.task == "multilingual":
+            from contrasim_core.zoo.multilingual import build_multilingual
+
+            return build_multilingual(chosen, seed, root / name, progress)
+        if chosen.task == "image-caption":
+            from contrasim_core.zoo.scenes import build_scene_model
+
+            return build_scene_model(chosen, seed, root / name, progress)
         from contrasim_core.zoo.vision import build_vision
 
         return build_vision(chosen, seed, root / name, progress)

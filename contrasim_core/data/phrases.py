@@ -1,0 +1,104 @@
+"""Bundled parallel phrases in five languages, from the Unicode CLDR as the library Babel carries it.
+
+Names of places, languages, scripts, currencies, time zones and units, and what CLDR's patterns make of them: dates,
+amounts, measurements, durations and lists. Every phrase differs from all others in each of the languages.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from contrasim_core.data.pairs import PairedData
+
+LANGUAGES = ("ar", "en", "ru", "tr", "zh")
+DATES, AMOUNTS, MEASUREMENTS, DURATIONS, LISTS = 1200, 1000, 900, 300, 1600
+Phrases = dict[str, str]
+
+
+@cache
+def phrases() -> PairedData:
+    """All phrases, names first, in an order that never changes."""
+    from babel import Locale
+
+    locales = {language: Locale.parse(language) for language in LANGUAGES}
+    random = np.random.RandomState(0)
+    named = dict(_names(locales))
+    made = dict(_composed(locales, random, {name: item for name, item in named.items() if name.startswith("place")}))
+    found = {name: item for name, item in {**named, **made}.items() if len(set(item.values())) == len(LANGUAGES)}
+    sides = {language: tuple(item[language] for item in found.values()) for language in LANGUAGES}
+    return PairedData(tuple(found), sides).distinct()
+
+
+def _names(locales: Mapping[str, Any]) -> Iterator[tuple[str, Phrases]]:
+    """Names that CLDR lists in every language."""
+    sources: dict[str, Callable[[Any], Mapping[str, Any]]] = {
+        "place": lambda locale: locale.territories,
+        "language": lambda locale: locale.languages,
+        "script": lambda locale: locale.scripts,
+        "currency": lambda locale: locale.currencies,
+        "zone": lambda locale: {name: item.get("long", {}).get("standard") for name, item in locale.meta_zones.items()},
+        "city": lambda locale: {name: item.get("city") for name, item in locale.time_zones.items()},
+        "unit": lambda locale: {
+            name: item if isinstance(item, str) else item.get("long")
+            for name, item in locale._data["unit_display_names"].items()
+        },
+    }
+    for kind, read in sources.items():
+        tables = {language: read(locale) for language, locale in locales.items()}
+        for name in sorted(tables["en"]):
+            values = {language: table.get(name) for language, table in tables.items()}
+            if all(isinstance(value, str) and value.strip() for value in values.values()):
+                yield f"{kind}-{name}", {language: " ".join(str(value).split()) for language, value in values.items()}
+
+
+def _composed(
+    locales: Mapping[str, Any], random: np.random.RandomState, places: Mapping[str, Phrases]
+) -> Iterator[tuple[str, Phrases]]:
+    """Phrases that CLDR's patterns make, with numbers and names from a fixed seed."""
+    from babel.dates import format_date, format_timedelta
+    from babel.lists import format_list
+    from babel.numbers import format_currency
+    from babel.units import format_unit
+
+    def each(make: Callable[..., Any], *values: Any) -> Phrases:
+        return {language: " ".join(str(make(language, *values)).split()) for language in locales}
+
+    def date(language: str, day: datetime.date) -> str:
+        return format_date(day, "full", locale=language)
+
+    def money(language: str, amount: int, code: str) -> str:
+        return format_currency(amount, code, format_type="name", locale=language, currency_digits=False)
+
+    def measure(language: str, amount: int, unit: str) -> Any:
+        return format_unit(amount, unit, "long", locale=language)
+
+    def duration(language: str, span: datetime.timedelta) -> str:
+        return format_timedelta(span, add_direction=True, threshold=2, locale=language)
+
+    def names_of(language: str, chosen: list[Phrases]) -> str:
+        return format_list([item[language] for item in chosen], locale=language)
+
+    first = datetime.date(1950, 1, 1)
+    for number in range(DATES):
+        yield f"date-{number}", each(date, first + datetime.timedelta(days=int(random.randint(36_500))))
+    codes = sorted(set.intersection(*(set(locale.currencies) for locale in locales.values())))
+    for number in range(AMOUNTS):
+        yield f"amount-{number}", each(money, int(random.randint(2, 5000)), codes[random.randint(len(codes))])
+    units = sorted(set.intersection(*(set(locale._data["unit_patterns"]) for locale in locales.values())))
+    for number in range(MEASUREMENTS):
+        unit = units[random.randint(len(units))]
+        measured = each(measure, int(random.randint(2, 1000)), unit)
+        if not any(unit in text for text in measured.values()):  # where CLDR has no name, Babel writes the bare code
+            yield f"measure-{number}", measured
+    for number in range(DURATIONS):
+        sign = 1 if random.rand() < 0.5 else -1
+        yield f"duration-{number}", each(duration, sign * datetime.timedelta(seconds=int(3 ** random.uniform(2, 19))))
+    names = list(places.values())
+    for number in range(LISTS):
+        chosen = [names[i] for i in random.choice(len(names), 2 + number % 2, replace=False)]
+        yield f"list-{number}", each(names_of, chosen)

@@ -1,0 +1,50 @@
+"""Scores of stacks are the measures' own values, batch by batch."""
+
+import pytest
+import torch
+
+from contrasim_core.measure.batched import batched, why_undefined
+from contrasim_core.measure.table import MEASURES, closed_form
+
+STACKED = ["cka.linear", "cka.debiased", "cka.rbf", "cka.rbf:t=0.4", "hsic.linear", "procrustes", "dot", "norm"]
+SLOW = ["regression.r2", "cca.mean"]
+
+
+def stacks(n=8, dx=6, dy=6):
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(5, 1, n, dx, generator=random) + 3
+    y = torch.randn(5, 4, n, dy, generator=random) - 2
+    y[:, 0, :, : min(dx, dy)] += x[:, 0, :, : min(dx, dy)]
+    return x, y
+
+
+@pytest.mark.parametrize("name", [*STACKED, *SLOW])
+@pytest.mark.parametrize("shape", [(8, 6, 6), (12, 3, 5), (8, 40, 40)])
+def test_each_score_is_the_measures_own_value(name, shape):
+    spec = closed_form(name)
+    if (spec.same_width and shape[1] != shape[2]) or (spec.saturates and shape[0] <= max(shape[1:])):
+        pytest.skip("not defined for this shape")
+    x, y = stacks(*shape)
+    found = batched(spec)(x, y)
+    assert found.shape == (5, 4)
+    for i in range(5):
+        for j in range(4):
+            assert float(found[i, j]) == pytest.approx(spec(x[i, 0], y[i, j]), rel=1e-8, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["cka.linear", "cka.debiased", "cka.rbf", "procrustes"])
+def test_a_constant_batch_is_undefined_and_spoils_no_other(name):
+    x, y = stacks()
+    y[2, 1] = 1e4 / 3
+    found = batched(closed_form(name))(x, y)
+    assert torch.isnan(found[2, 1])
+    assert int(torch.isnan(found).sum()) == 1
+
+
+def test_measures_that_say_the_same_of_any_small_batch_are_named():
+    reasons = {spec.id: why_undefined(spec, 8, 64, 64) for spec in MEASURES}
+    assert {name for name, reason in reasons.items() if reason} == {spec.id for spec in MEASURES if spec.saturates}
+    assert "batches of 8 rows and 64 features cca.mean is at its maximum" in reasons["cca.mean"]
+    assert why_undefined(closed_form("dot"), 8, 3, 5) == "dot needs equal widths; the sides have 3 and 5"
+    assert why_undefined(closed_form("cka.debiased"), 3, 3, 3).endswith("needs at least 4 samples; a batch has 3")
+    assert not why_undefined(closed_form("cca.mean"), 100, 64, 64)
