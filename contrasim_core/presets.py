@@ -101,8 +101,10 @@ def protocols(text: str) -> tuple[Protocol, ...]:
 def usual_pooling(model: ModelRef) -> Pooling:
     """The pooling to suggest for a model, judged from its card or configuration, without loading it."""
     known = recipe_for([model.name])
-    if known is not None:
+    if known is not None and model.tower == "auto":
         return known.pooling
+    if model.tower != "auto":
+        return "cls" if model.tower == "vision" else "last"
     kind = str((read_config(model) or {}).get("model_type", ""))
     return next((pooling for pooling, kinds in USUAL_POOLING.items() if kind in kinds), "mean")
 
@@ -165,8 +167,14 @@ def quick_for(models: str) -> EncoderSpec:
 
 def recipe_for(names: Sequence[str]) -> Recipe | None:
     """The recipe that all these models come from; None if they are not of one bundled family."""
-    families = {name.rpartition("-")[0] for name in names}
+    families = {name.partition("#")[0].rpartition("-")[0] for name in names}
     return next((item for item in RECIPES if families == {item.family}), None)
+
+
+def family_for_layers(names: Sequence[str]) -> Recipe | None:
+    """The recipe that all these models come from, if it is a family made for layer prediction."""
+    known = recipe_for(names)
+    return known if known is not None and known.task == "layer-prediction" else None
 
 
 def benchmark_spec(
@@ -202,7 +210,7 @@ def benchmark_spec(
         SpecError: if models of one's own come without data.
     """
     names = expand_models(models)
-    known = recipe_for(names)
+    known = family_for_layers(names)
     source = data or (known.test if known else None)
     if source is None:
         raise SpecError(f"{models} is no bundled family, so say which --data to use (a data set with train and test).")
@@ -249,7 +257,7 @@ def train_spec(
         SpecError: if models of one's own come without data.
     """
     names = expand_models(models)
-    known = recipe_for(names)
+    known = family_for_layers(names)
     source = data or (known.test if known else None)
     if source is None:
         raise SpecError(f"{models} is no bundled family, so say which --data to train on.")

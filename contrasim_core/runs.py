@@ -20,12 +20,16 @@ from contrasim_core.errors import ContraSimWarning, SpecError
 from contrasim_core.extraction import Execution, run_extraction
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.results import BenchmarkResult, Comparison, write_json
+from contrasim_core.retrieval_runs import retrieval as retrieval
+from contrasim_core.retrieval_runs import train_pairs as train_pairs
 from contrasim_core.specs import (
     ENCODER_KINDS,
     BenchmarkSpec,
     CompareSpec,
     EncoderKind,
     ExtractionSpec,
+    PairedSpec,
+    RetrievalSpec,
     Spec,
     TrainSpec,
 )
@@ -37,8 +41,6 @@ if TYPE_CHECKING:
     from contrasim_core.encoder.contrasim import ContraSim
     from contrasim_core.measure.base import MeasureSpec
     from contrasim_core.measure.grid import Layer
-
-THUMBNAIL = 48  # pixels
 
 
 def run(
@@ -62,6 +64,10 @@ def run(
         compare(spec, store=store, execution=execution, progress=progress)
     elif isinstance(spec, BenchmarkSpec):
         benchmark(spec, store=store, execution=execution, progress=progress)
+    elif isinstance(spec, PairedSpec):
+        train_pairs(spec, store=store, execution=execution, progress=progress)
+    elif isinstance(spec, RetrievalSpec):
+        retrieval(spec, store=store, execution=execution, progress=progress)
     else:
         raise SpecError(f"A {spec.kind} spec cannot be run by itself.")
     return store.folder(spec.kind, spec.key)
@@ -259,21 +265,12 @@ def _is_kind(store: Store, key: str, kind: str) -> bool:
 
 def previews(inputs: Inputs, ids: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.uint8] | None]:
     """What people see of the samples behind row ids: texts (of a word, with its context), or small pictures."""
+    from contrasim_core.data import thumbnails_of
+
     place = {name: number for number, name in enumerate(inputs.samples.ids)}
     if inputs.modality == "text":
         return tuple(_text_of(inputs.texts, place, name) for name in ids), None
-    from PIL import Image
-
-    small = []
-    for name in ids:
-        picture = Image.fromarray(inputs.images[place[name]])
-        picture.thumbnail((THUMBNAIL, THUMBNAIL))
-        canvas = Image.new("RGB", (THUMBNAIL, THUMBNAIL), (255, 255, 255))
-        scale = max(1, THUMBNAIL // max(picture.size))
-        picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST)
-        canvas.paste(picture, ((THUMBNAIL - picture.width) // 2, (THUMBNAIL - picture.height) // 2))
-        small.append(np.asarray(canvas))
-    return tuple(ids), np.stack(small)
+    return tuple(ids), thumbnails_of([inputs.images[place[name]] for name in ids])
 
 
 def _text_of(texts: Sequence[str], place: Mapping[str, int], name: str) -> str:

@@ -20,6 +20,7 @@ Pooling = Literal["cls", "mean", "last", "word", "spatial-mean"]
 Dtype = Literal["float32", "float16", "bfloat16"]
 EncoderKind = Literal["contrasim", "contrasim.norm", "contrasim.relative", "deepdot", "deepcka"]
 Protocol = Literal["seen", "unseen", "transfer"]
+Negatives = Literal["random", "faiss"]
 ENCODER_KINDS: tuple[str, ...] = get_args(EncoderKind)
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 
@@ -261,7 +262,123 @@ class BenchmarkSpec(Spec):
             require(self.transfer_test is not None, "'transfer' needs BenchmarkSpec.transfer_test, a second data set.")
 
 
-SPECS: tuple[type[Spec], ...] = (ExtractionSpec, EncoderSpec, TrainSpec, CompareSpec, BenchmarkSpec)
+@dataclass(frozen=True, kw_only=True)
+class PairedSpec(Spec):
+    """Encoders trained on pairs of sources (languages of a model, or models), one per pair and seed.
+
+    Attributes:
+        encoder: what to train; its own seed is not used.
+        sources: one extraction per source, all on the same training samples.
+        pairs: places in `sources` that each encoder is trained on.
+        layers: layer indices, the same in every source; None for all but the embeddings (index 0).
+        leave_out: places of training samples that are left out because the test samples have them too.
+        seeds: one encoder each, for every pair.
+    """
+
+    kind: ClassVar[str] = "pair-encoders"
+    encoder: EncoderSpec
+    sources: tuple[ExtractionSpec, ...]
+    pairs: tuple[tuple[int, int], ...]
+    layers: tuple[int, ...] | None = None
+    leave_out: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_pairs("PairedSpec", self.pairs, len(self.sources))
+        require(len(self.seeds) >= 1, "PairedSpec.seeds is empty. Give at least one seed.")
+        require(len(set(self.seeds)) == len(self.seeds), f"PairedSpec.seeds repeats a seed: {self.seeds}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrievalSpec(Spec):
+    """The multilingual or the image-caption benchmark: which batch is the translation, or the caption, of this one?
+
+    Attributes:
+        task: the benchmark.
+        train: one extraction per source (language, or model), on the samples the encoders are trained on.
+        test: the same sources on the samples the measures are judged on.
+        pairs: ordered pairs of sources: anchor, candidates.
+        layers: layer indices, the same in every source; None for all but the embeddings (index 0).
+        measures: measure ids, closed-form and learned.
+        negatives: kinds of distractors.
+        batch: rows of a batch.
+        candidates: distractors of a trial.
+        metric: how FAISS measures distance: `l2` or inner product.
+        index: `flat` is exact; `ivf` is for pools of millions.
+        encoder: training options of the learned measures.
+        seeds: encoder seeds.
+    """
+
+    kind: ClassVar[str] = "retrieval"
+    task: Literal["multilingual", "image-caption"]
+    train: tuple[ExtractionSpec, ...]
+    test: tuple[ExtractionSpec, ...]
+    pairs: tuple[tuple[int, int], ...]
+    layers: tuple[int, ...] | None = None
+    measures: tuple[str, ...] = ("cka.linear",)
+    negatives: tuple[Negatives, ...] = ("random", "faiss")
+    batch: int = 8
+    candidates: int = 10
+    metric: Literal["l2", "ip"] = "l2"
+    index: Literal["flat", "ivf"] = "flat"
+    encoder: EncoderSpec = EncoderSpec(epochs=30)
+    seeds: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for item in self.negatives:
+            _check_literal("RetrievalSpec", "negatives", Negatives, item)
+        _check_pairs("RetrievalSpec", self.pairs, len(self.test))
+        require(
+            len(self.train) == len(self.test),
+            f"RetrievalSpec has {len(self.train)} sources to train on and {len(self.test)} to test on.",
+        )
+        require(len(self.measures) >= 1, "RetrievalSpec.measures is empty. Choose at least one measure.")
+        require(len(self.negatives) >= 1, "RetrievalSpec.negatives is empty. Choose random or faiss.")
+        require(self.batch >= 2, f"RetrievalSpec.batch is {self.batch}. It must be 2 or more.")
+        require(self.candidates >= 1, f"RetrievalSpec.candidates is {self.candidates}. It must be 1 or more.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the sources are called: sides of the data where one model reads them all, else models."""
+        if len({item.model for item in self.test}) == 1:
+            return tuple((item.data.column or item.data.label).partition(" of ")[0] for item in self.test)
+        return tuple(item.model.label for item in self.test)
+
+    @property
+    def trained_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Pairs that encoders are trained on: each once, because training treats both sides alike."""
+        return tuple(dict.fromkeys((min(pair), max(pair)) for pair in self.pairs))
+
+    def training(self, encoder: EncoderKind, leave_out: tuple[int, ...] = ()) -> PairedSpec:
+        """The training of one learned measure."""
+        return PairedSpec(
+            encoder=self.encoder.replace(encoder=encoder),
+            sources=self.train,
+            pairs=self.trained_pairs,
+            layers=self.layers,
+            leave_out=leave_out,
+            seeds=self.seeds,
+        )
+
+
+def _check_pairs(owner: str, pairs: tuple[tuple[int, int], ...], sources: int) -> None:
+    require(sources >= 2, f"{owner} has {sources} source(s). A pair needs 2.")
+    require(len(pairs) >= 1, f"{owner}.pairs is empty. Give at least one pair of sources.")
+    wrong = [pair for pair in pairs if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(range(sources))]
+    require(not wrong, f"{owner}.pairs has {wrong[:1]}, which are no two of the {sources} sources.")
+
+
+SPECS: tuple[type[Spec], ...] = (
+    ExtractionSpec,
+    EncoderSpec,
+    TrainSpec,
+    CompareSpec,
+    BenchmarkSpec,
+    PairedSpec,
+    RetrievalSpec,
+)
 
 
 def spec_from_json(text: str) -> Spec:

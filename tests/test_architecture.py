@@ -26,6 +26,7 @@ LEVEL = {
     "results": 2,
     "progress": 2,
     # building blocks
+    "retrieval_results": 3,
     "activations": 3,
     "linalg": 3,
     "pooling": 3,
@@ -37,6 +38,7 @@ LEVEL = {
     "models": 4,
     "store": 4,
     "measure": 4,
+    "neighbours": 4,
     # what works with models and with the store
     "batches": 5,
     "shards": 5,
@@ -47,18 +49,20 @@ LEVEL = {
     # the verbs
     "api": 7,
     "presets": 7,
-    "runs": 7,
-    "example": 8,
-    "engine": 8,
-    "__init__": 8,
+    "retrieval_runs": 7,
+    "presets_paired": 8,
+    "runs": 8,
+    "example": 9,
+    "engine": 9,
+    "__init__": 9,
     # the command line
-    "commands": 9,
-    "cli": 10,
-    "__main__": 11,
+    "commands": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 """A module imports lower levels, or its own part; the part is the longest entry that begins its name."""
 
-LIGHT = ("refs", "specs", "results", "figures")
+LIGHT = ("refs", "specs", "results", "retrieval_results", "figures")
 HEAVY = ("torch", "transformers", "umap", "faiss")
 NOT_IN_PAGES = ("torch", "numpy", "sklearn", "faiss", "umap", "transformers")
 

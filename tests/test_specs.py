@@ -18,6 +18,8 @@ from contrasim_core.specs import (
     EncoderKind,
     EncoderSpec,
     ExtractionSpec,
+    PairedSpec,
+    RetrievalSpec,
     TrainSpec,
     spec_from_json,
 )
@@ -33,6 +35,8 @@ EXAMPLES = {
     TrainSpec: TrainSpec(encoder=EncoderSpec(), sources=(A, B)),
     CompareSpec: CompareSpec(a=A, b=B),
     BenchmarkSpec: BenchmarkSpec(models=MODELS, train=DATA, test=DATA),
+    PairedSpec: PairedSpec(encoder=EncoderSpec(), sources=(A, B, C), pairs=((0, 1),)),
+    RetrievalSpec: RetrievalSpec(task="multilingual", train=(A, B, C), test=(A, B, C), pairs=((0, 1),)),
 }
 PINNED = {
     ExtractionSpec: "af4b91233d771b28",
@@ -40,6 +44,8 @@ PINNED = {
     TrainSpec: "0eb4efcc13a77bbd",
     CompareSpec: "8712f31b0716b2a3",
     BenchmarkSpec: "cb724102bd5bdecf",
+    PairedSpec: "3175a52f6ba55fe0",
+    RetrievalSpec: "d9e12d8007fe93b7",
 }
 """Keys of the examples. A change of one makes everything that people have stored be computed again: do it on purpose,
 by raising SPEC_FORMAT."""
@@ -89,6 +95,29 @@ CHANGES = {
         "rows": 10,
         "encoder": EncoderSpec(epochs=3),
         "seeds": (7,),
+    },
+    PairedSpec: {
+        "encoder": EncoderSpec(epochs=3),
+        "sources": (A, C, B),
+        "pairs": ((1, 2), (0, 1)),
+        "layers": (1, 2),
+        "leave_out": (3, 5),
+        "seeds": (0, 1),
+    },
+    RetrievalSpec: {
+        "task": "image-caption",
+        "train": (A, C, B),
+        "test": (A, C, B),
+        "pairs": ((1, 2), (0, 1)),
+        "layers": (1, 2),
+        "measures": ("pwcca",),
+        "negatives": ("faiss",),
+        "batch": 64,
+        "candidates": 5,
+        "metric": "ip",
+        "index": "ivf",
+        "encoder": EncoderSpec(epochs=3),
+        "seeds": (0, 1),
     },
 }
 ONE_VALUE = {(BenchmarkSpec, "task")}  # fields whose literal allows a single value
@@ -198,6 +227,17 @@ def test_specs_are_frozen_and_take_keywords_only(kind):
         (lambda: EXAMPLES[BenchmarkSpec].replace(models=MODELS[:5]), r"'unseen' keeps 4 of 5 models from training; it"),
         (lambda: EXAMPLES[BenchmarkSpec].replace(unseen_models=1), r"'unseen' keeps 1 of 6 models"),
         (lambda: EXAMPLES[BenchmarkSpec].replace(protocols=("transfer",)), r"'transfer' needs BenchmarkSpec\.tr"),
+        (lambda: EXAMPLES[PairedSpec].replace(sources=(A,)), r"PairedSpec has 1 source\(s\)\. A pair needs 2\.$"),
+        (lambda: EXAMPLES[PairedSpec].replace(pairs=()), r"PairedSpec\.pairs is empty\. Give at least one pair"),
+        (lambda: EXAMPLES[PairedSpec].replace(pairs=((1, 1),)), r"pairs has \[\(1, 1\)\], which are no two of the 3"),
+        (lambda: EXAMPLES[PairedSpec].replace(seeds=(1, 1)), r"seeds repeats a seed: \(1, 1\)\.$"),
+        (lambda: EXAMPLES[RetrievalSpec].replace(pairs=((0, 3),)), r"pairs has \[\(0, 3\)\], which are no two of"),
+        (lambda: EXAMPLES[RetrievalSpec].replace(train=(A, B)), r"has 2 sources to train on and 3 to test on\.$"),
+        (lambda: EXAMPLES[RetrievalSpec].replace(negatives=("hard",)), r"negatives is 'hard'\. It can be: 'random', "),
+        (lambda: EXAMPLES[RetrievalSpec].replace(negatives=()), r"negatives is empty\. Choose random or faiss\.$"),
+        (lambda: EXAMPLES[RetrievalSpec].replace(measures=()), r"measures is empty"),
+        (lambda: EXAMPLES[RetrievalSpec].replace(batch=1), r"batch is 1\. It must be 2 or more\.$"),
+        (lambda: EXAMPLES[RetrievalSpec].replace(candidates=0), r"candidates is 0\. It must be 1 or more\.$"),
     ],
 )  # fmt: skip
 def test_wrong_values_are_told(make, message):

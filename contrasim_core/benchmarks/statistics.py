@@ -49,5 +49,22 @@ def pair_interval(wins: NDArray[np.bool_], pairs: Sequence[tuple[int, int]], *, 
     return wilson(share, max(1.0, effective * (Z / float(stdtrit(count - 1, 0.975))) ** 2))
 
 
+def unit_interval(shares: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of a mean over independent units, such as batches of samples, each with a share of won trials.
+
+    The variance between units gives an effective number of trials, and with it a Wilson interval, as `pair_interval`
+    does; it is at least the number of units where the shares vary too little to say more.
+
+    Args:
+        shares: [units], each the share of a unit's trials that were won.
+    """
+    mean, count = float(shares.mean()), len(shares)
+    if mean in (0.0, 1.0) or count < LEAST_UNITS:
+        return wilson(mean, count)
+    variance = float(shares.var(ddof=1)) / count
+    effective = mean * (1 - mean) / variance if variance > 0 else count
+    return wilson(mean, max(1.0, effective * (Z / float(stdtrit(count - 1, 0.975))) ** 2))
+
+
 def _touching(pairs: Sequence[tuple[int, int]], model: int) -> set[int]:
     return {index for index, pair in enumerate(pairs) if model in pair}

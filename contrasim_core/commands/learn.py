@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from contrasim_core import presets
+from contrasim_core.commands import paired
 from contrasim_core.commands.options import POOLINGS, add_device, execution_of, store_of
 from contrasim_core.commands.output import Output, command
+from contrasim_core.errors import SpecError
 from contrasim_core.models import expand_models
+from contrasim_core.presets_paired import LANGUAGES, TEXT_MODELS, VISION_MODELS
 from contrasim_core.results import BenchmarkResult
 from contrasim_core.specs import ENCODER_KINDS, PROTOCOLS, EncoderSpec
+
+SEEDS = 5
 
 
 def add(commands: Any) -> None:
@@ -46,29 +51,45 @@ def _add_bench(commands: Any) -> None:
     parser = command(
         commands,
         "bench",
-        "Judge measures: which of them finds the corresponding layers?",
+        "Judge measures: which of them finds the corresponding layer, the translation, the caption?",
         examples=(
             "bench layer-prediction --models digits-vit --measures all",
             "bench layer-prediction --models digits-cnn --measures kornblith --json",
+            "bench multilingual --models phrases-bert-0 --measures cka.linear,contrasim",
+            "bench multilingual --models bert-base-multilingual-cased --data facebook/xnli --config all_languages",
+            "bench image-caption --measures all --seeds 5",
+            "bench image-caption --models openai/clip-vit-base-patch32 --data folder-with-captions",
         ),
     )
-    parser.add_argument("task", choices=("layer-prediction",))
-    parser.add_argument("--models", required=True, help="a bundled family, or names separated by commas")
+    parser.add_argument("task", choices=("layer-prediction", "multilingual", "image-caption"))
+    parser.add_argument(
+        "--models",
+        help="layer-prediction: a bundled family, or names separated by commas; multilingual: one model; "
+        "image-caption: a model with two towers, instead of --vision and --text",
+    )
     parser.add_argument("--measures", default="all", help="ids, or: all, closed-form, learned, kornblith")
-    parser.add_argument("--data", help="data set with a train and a test split; a bundled family has its own")
-    parser.add_argument("--transfer", help="second data set, for the protocol 'transfer'")
-    parser.add_argument("--protocols", help=f"some of {','.join(PROTOCOLS)} (default: all that the data allow)")
-    parser.add_argument("--pairs", choices=("all", "disjoint"), default="all", help="ordered pairs of models")
-    parser.add_argument("--unseen-models", type=int, help="models that 'unseen' keeps from training (default: 4)")
-    parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the family, else mean")
+    parser.add_argument("--data", help="data set with a train and a test split; bundled models have their own")
+    parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the family, else mean; multilingual: cls")
     parser.add_argument("--rows", type=int, help="only the first rows")
+    layers = parser.add_argument_group("layer-prediction")
+    layers.add_argument("--transfer", help="second data set, for the protocol 'transfer'")
+    layers.add_argument("--protocols", help=f"some of {','.join(PROTOCOLS)} (default: all that the data allow)")
+    layers.add_argument("--pairs", choices=("all", "disjoint"), default="all", help="ordered pairs of models")
+    layers.add_argument("--unseen-models", type=int, help="models that 'unseen' keeps from training (default: 4)")
+    pairs = parser.add_argument_group("multilingual and image-caption")
+    pairs.add_argument("--languages", default=",".join(LANGUAGES), help="columns of the data (default: %(default)s)")
+    pairs.add_argument("--vision", default=",".join(VISION_MODELS), help="vision models (default: %(default)s)")
+    pairs.add_argument("--text", default=",".join(TEXT_MODELS), help="text models (default: %(default)s)")
+    pairs.add_argument("--negatives", default="random,faiss", help="kinds of distractors (default: %(default)s)")
+    pairs.add_argument("--batch", type=int, help="rows of a batch (default: 8 sentences, 64 images)")
+    pairs.add_argument("--config", help="configuration of a hub data set, such as all_languages of XNLI")
     _add_encoder(parser)
     add_device(parser)
     parser.set_defaults(run=_bench)
 
 
 def _add_encoder(parser: ArgumentParser) -> None:
-    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="encoders to train (default: 5)")
+    parser.add_argument("--seeds", type=int, metavar="N", help="encoders to train (default: 5; 1 for each pair)")
     parser.add_argument("--preset", choices=("auto", "paper", "quick"), default="auto", help="training options")
     parser.add_argument("--epochs", type=int, help="instead of the preset's")
     parser.add_argument("--batch-rows", type=int, help="instead of the preset's")
@@ -92,7 +113,7 @@ def _train(options: Namespace, output: Output) -> int:
         data=options.data,
         pooling=options.pooling,
         rows=options.rows,
-        seeds=range(options.seeds),
+        seeds=range(options.seeds or SEEDS),
     )
     with output.progress() as progress:
         encoders = runs.train(spec, store=store_of(options), execution=execution_of(options), progress=progress)
@@ -119,8 +140,12 @@ def _train(options: Namespace, output: Output) -> int:
 
 
 def _bench(options: Namespace, output: Output) -> int:
+    if options.task != "layer-prediction":
+        return paired.run(options, output)
     from contrasim_core import runs
 
+    if not options.models:
+        raise SpecError("bench layer-prediction needs --models: a bundled family, or names separated by commas.")
     known = presets.recipe_for(expand_models(options.models)) is not None
     spec = presets.benchmark_spec(
         options.models,
@@ -133,7 +158,7 @@ def _bench(options: Namespace, output: Output) -> int:
         unseen_models=options.unseen_models,
         rows=options.rows,
         encoder=_encoder_spec(options, bundled=known and options.data is None),
-        seeds=range(options.seeds),
+        seeds=range(options.seeds or SEEDS),
     )
     with output.progress() as progress:
         result = runs.benchmark(spec, store=store_of(options), execution=execution_of(options), progress=progress)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from contrasim_core.data.base import Image, Inputs, image_inputs, text_inputs
+from contrasim_core.data.base import Image, Inputs, image_inputs, text_inputs, thumbnails_of
 from contrasim_core.data.catalog import BUNDLED, BundledData, load_data, resolve_data
 
-__all__ = ["BUNDLED", "BundledData", "Image", "Inputs", "image_inputs", "load_data", "resolve_data", "text_inputs"]
+__all__ = [
+    "BUNDLED",
+    "BundledData",
+    "Image",
+    "Inputs",
+    "image_inputs",
+    "load_data",
+    "resolve_data",
+    "text_inputs",
+    "thumbnails_of",
+]

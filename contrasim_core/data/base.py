@@ -13,6 +13,7 @@ from contrasim_core.refs import DatasetRef, Modality, SampleSet, digest
 
 Image = NDArray[np.uint8]
 """[height, width, 3], 0 to 255."""
+THUMBNAIL = 48  # pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,3 +83,19 @@ def _as_rgb(image: Image, ref: DatasetRef) -> Image:
             "Expected [height, width] or [height, width, 3] of uint8 (0 to 255)."
         )
     return array
+
+
+def thumbnails_of(images: Sequence[Image]) -> NDArray[np.uint8]:
+    """[n, h, w, 3] small pictures on white, all of one size; tiny images are enlarged by whole factors."""
+    from PIL import Image as Pillow
+
+    small = []
+    for image in images:
+        picture = Pillow.fromarray(image)
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+        canvas = Pillow.new("RGB", (THUMBNAIL, THUMBNAIL), (255, 255, 255))
+        scale = max(1, THUMBNAIL // max(picture.size))
+        picture = picture.resize((picture.width * scale, picture.height * scale), Pillow.Resampling.NEAREST)
+        canvas.paste(picture, ((THUMBNAIL - picture.width) // 2, (THUMBNAIL - picture.height) // 2))
+        small.append(np.asarray(canvas))
+    return np.stack(small)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -88,6 +88,57 @@ class ContraSim:
     ) -> list[ContraSim]:
         """Train one encoder per seed, all in one batched computation; arguments as for `fit`."""
         return [cls(item.spec)._adopt(item) for item in _fit(spec, tuple(seeds), models, device, progress)]
+
+    @classmethod
+    def fit_pairs(
+        cls,
+        spec: EncoderSpec,
+        sources: Mapping[str, Sequence[Activations]],
+        pairs: Sequence[tuple[int, int]],
+        seeds: Sequence[int] = (0,),
+        *,
+        device: str = "auto",
+        progress: Progress = silent,
+    ) -> list[ContraSim]:
+        """Train encoders on paired rows: a sentence and its translation, an image and its caption.
+
+        All pairs and seeds are trained as one batched computation.
+
+        Args:
+            spec: architecture, loss and schedule.
+            sources: layers by language, or by model; all on the same samples, and equally many.
+            pairs: places in `sources` that each encoder is trained on.
+            seeds: one encoder each, for every pair.
+            device: where to train.
+            progress: told after each epoch.
+
+        Returns:
+            Encoders in the order pair by pair, seed by seed; `models` names the two sources of each.
+
+        Raises:
+            PairingError: if two sources are of different samples.
+            EncoderError: if there are too few rows, or the sources' layers do not match.
+            NotFiniteError: if there is a NaN or an infinity.
+        """
+        from contrasim_core.encoder.paired import Sides, train_pairs
+
+        layers = [list(items) for items in sources.values()]
+        for layer in (layer for items in layers for layer in items):
+            check_paired(layers[0][0], layer)
+        names = tuple(sources)
+        sides = Sides(tuple(tuple(_finite_values(layer) for layer in items) for items in layers), names)
+        trained = train_pairs(sides, spec, pairs, seeds, device=pick_device(device), progress=progress)
+        ids, fingerprint = layers[0][0].samples.ids, layers[0][0].samples.fingerprint
+        found = []
+        for (pair, _seed), item in zip([(pair, seed) for pair in pairs for seed in seeds], trained, strict=True):
+            encoder = cls(item.spec)
+            encoder._trained = item
+            encoder.models = (names[pair[0]], names[pair[1]])
+            encoder.layers = tuple(layer.layer.label for layer in layers[pair[0]])
+            encoder.anchor_ids = tuple(ids[row] for row in item.anchors)
+            encoder.sample_fingerprint = fingerprint
+            found.append(encoder)
+        return found
 
     def _adopt(self, fitted: _Fitted) -> Self:
         self.spec, self._trained = fitted.spec, fitted.trained

@@ -29,7 +29,7 @@ def loaded():
 
 
 def test_names():
-    assert NAMES == ["digits", "photo-patches", "python-docs", "library-docs"]
+    assert NAMES == ["digits", "photo-patches", "python-docs", "library-docs", "cldr-phrases", "scenes"]
 
 
 @by_name
@@ -68,10 +68,12 @@ def test_limit_takes_the_first(known, loaded):
 def test_content_is_usable(known, loaded):
     inputs = loaded(known.name, "test")
     if known.modality == "text":
-        assert all(5 <= len(text.split()) <= 60 for text in inputs.texts) and not inputs.images
+        assert known.sides or all(5 <= len(text.split()) <= 60 for text in inputs.texts)
+        assert all(inputs.texts) and not inputs.images
         assert len(set(inputs.texts)) == len(inputs.texts)
     else:
-        assert all(image.shape == (8, 8, 3) and image.dtype == np.uint8 for image in inputs.images)
+        side = 32 if known.name == "scenes" else 8
+        assert all(image.shape == (side, side, 3) and image.dtype == np.uint8 for image in inputs.images)
         assert max(int(image.max()) for image in inputs.images) == 255 and not inputs.texts
 
 

@@ -241,7 +241,7 @@ def test_other_types_are_told(name, tmp_path):
 @pytest.mark.parametrize("name", ["digit", "nowhere/at/all.txt", "/nowhere/x.csv"])
 def test_unknown_names_list_the_known_ones(name):
     with pytest.raises(
-        UnknownDataError, match=r"Give a bundled name \(digits, photo-patches, python-docs, library-docs\)"
+        UnknownDataError, match=r"Give a bundled name \(digits, photo-patches, python-docs, library-docs, "
     ):
         load_data(name)
 
