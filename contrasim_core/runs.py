@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from contrasim_core.errors import ContraSimWarning, SpecError
 from contrasim_core.extraction import Execution, run_extraction
 from contrasim_core.progress import Progress, share, silent
+from contrasim_core.projection_runs import projection as projection
 from contrasim_core.results import BenchmarkResult, Comparison, write_json
 from contrasim_core.retrieval_runs import retrieval as retrieval
 from contrasim_core.retrieval_runs import train_pairs as train_pairs
@@ -29,6 +30,7 @@ from contrasim_core.specs import (
     EncoderKind,
     ExtractionSpec,
     PairedSpec,
+    ProjectionSpec,
     RetrievalSpec,
     Spec,
     TrainSpec,
@@ -68,6 +70,8 @@ def run(
         train_pairs(spec, store=store, execution=execution, progress=progress)
     elif isinstance(spec, RetrievalSpec):
         retrieval(spec, store=store, execution=execution, progress=progress)
+    elif isinstance(spec, ProjectionSpec):
+        projection(spec, store=store, execution=execution, progress=progress)
     else:
         raise SpecError(f"A {spec.kind} spec cannot be run by itself.")
     return store.folder(spec.kind, spec.key)

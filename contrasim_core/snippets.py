@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from contrasim_core.errors import SpecError
-from contrasim_core.specs import BenchmarkSpec, CompareSpec, ExtractionSpec, Spec, TrainSpec
+from contrasim_core.specs import (
+    BenchmarkSpec,
+    CompareSpec,
+    ExtractionSpec,
+    PairedSpec,
+    ProjectionSpec,
+    RetrievalSpec,
+    Spec,
+    TrainSpec,
+)
 
 VERBS: dict[type[Spec], str] = {
     CompareSpec: "compare",
     TrainSpec: "train",
     BenchmarkSpec: "benchmark",
+    PairedSpec: "train_pairs",
+    RetrievalSpec: "retrieval",
+    ProjectionSpec: "projection",
     ExtractionSpec: "run",
 }
 

@@ -363,6 +363,40 @@ class RetrievalSpec(Spec):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProjectionSpec(Spec):
+    """Rows of several sources in two dimensions, before and after an encoder.
+
+    Attributes:
+        sources: languages of a model, or models; all on the same samples.
+        training: the encoders one of which is shown; None for the raw rows alone.
+        pair: place, in the training's pairs, of the encoder that is shown (its first seed).
+        layer: index of the layer; -1 for the last.
+        items: samples shown; 0 for all.
+        method: `pca` or `umap`.
+        neighbours: of UMAP.
+        seed: of UMAP.
+    """
+
+    kind: ClassVar[str] = "projection"
+    sources: tuple[ExtractionSpec, ...]
+    training: PairedSpec | None = None
+    pair: int = 0
+    layer: int = -1
+    items: int = 50
+    method: Literal["pca", "umap"] = "pca"
+    neighbours: int = 15
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(len(self.sources) >= 1, "ProjectionSpec.sources is empty. Give at least one.")
+        require(self.items >= 0, f"ProjectionSpec.items is {self.items}. It must be 0 (all) or more.")
+        require(self.neighbours >= 2, f"ProjectionSpec.neighbours is {self.neighbours}. It must be 2 or more.")
+        pairs = len(self.training.pairs) if self.training is not None else 1
+        require(0 <= self.pair < pairs, f"ProjectionSpec.pair is {self.pair}; the training has {pairs} pairs.")
+
+
 def _check_pairs(owner: str, pairs: tuple[tuple[int, int], ...], sources: int) -> None:
     require(sources >= 2, f"{owner} has {sources} source(s). A pair needs 2.")
     require(len(pairs) >= 1, f"{owner}.pairs is empty. Give at least one pair of sources.")
@@ -378,6 +412,7 @@ SPECS: tuple[type[Spec], ...] = (
     BenchmarkSpec,
     PairedSpec,
     RetrievalSpec,
+    ProjectionSpec,
 )
 
 

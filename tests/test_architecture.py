@@ -27,18 +27,21 @@ LEVEL = {
     "progress": 2,
     # building blocks
     "retrieval_results": 3,
+    "projection_results": 3,
     "activations": 3,
     "linalg": 3,
     "pooling": 3,
     "hooks": 3,
     "zoo.architectures": 3,  # apart from the other recipes: `models` registers it before it loads a model
     "snippets": 3,
+    "insights": 4,
     "figures": 4,
     "data": 4,
     "models": 4,
     "store": 4,
     "measure": 4,
     "neighbours": 4,
+    "projection": 4,
     # what works with models and with the store
     "batches": 5,
     "shards": 5,
@@ -51,18 +54,20 @@ LEVEL = {
     "presets": 7,
     "retrieval_runs": 7,
     "presets_paired": 8,
-    "runs": 8,
-    "example": 9,
-    "engine": 9,
-    "__init__": 9,
+    "projection_runs": 8,
+    "runs": 9,
+    "paper": 10,
+    "example": 10,
+    "engine": 10,
+    "__init__": 10,
     # the command line
-    "commands": 10,
-    "cli": 11,
-    "__main__": 12,
+    "commands": 11,
+    "cli": 12,
+    "__main__": 13,
 }
 """A module imports lower levels, or its own part; the part is the longest entry that begins its name."""
 
-LIGHT = ("refs", "specs", "results", "retrieval_results", "figures")
+LIGHT = ("refs", "specs", "results", "retrieval_results", "projection_results", "figures")
 HEAVY = ("torch", "transformers", "umap", "faiss")
 NOT_IN_PAGES = ("torch", "numpy", "sklearn", "faiss", "umap", "transformers")
 

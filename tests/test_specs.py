@@ -19,6 +19,7 @@ from contrasim_core.specs import (
     EncoderSpec,
     ExtractionSpec,
     PairedSpec,
+    ProjectionSpec,
     RetrievalSpec,
     TrainSpec,
     spec_from_json,
@@ -37,6 +38,7 @@ EXAMPLES = {
     BenchmarkSpec: BenchmarkSpec(models=MODELS, train=DATA, test=DATA),
     PairedSpec: PairedSpec(encoder=EncoderSpec(), sources=(A, B, C), pairs=((0, 1),)),
     RetrievalSpec: RetrievalSpec(task="multilingual", train=(A, B, C), test=(A, B, C), pairs=((0, 1),)),
+    ProjectionSpec: ProjectionSpec(sources=(A, B)),
 }
 PINNED = {
     ExtractionSpec: "af4b91233d771b28",
@@ -46,6 +48,7 @@ PINNED = {
     BenchmarkSpec: "cb724102bd5bdecf",
     PairedSpec: "3175a52f6ba55fe0",
     RetrievalSpec: "d9e12d8007fe93b7",
+    ProjectionSpec: "06004f92191dd2e5",
 }
 """Keys of the examples. A change of one makes everything that people have stored be computed again: do it on purpose,
 by raising SPEC_FORMAT."""
@@ -119,7 +122,18 @@ CHANGES = {
         "encoder": EncoderSpec(epochs=3),
         "seeds": (0, 1),
     },
+    ProjectionSpec: {
+        "sources": (A, C),
+        "training": PairedSpec(encoder=EncoderSpec(), sources=(A, B), pairs=((0, 1), (1, 0))),
+        "pair": 1,
+        "layer": 2,
+        "items": 5,
+        "method": "umap",
+        "neighbours": 7,
+        "seed": 1,
+    },
 }
+NEEDS = {(ProjectionSpec, "pair"): ("training",)}  # fields that can be changed together with others alone
 ONE_VALUE = {(BenchmarkSpec, "task")}  # fields whose literal allows a single value
 
 by_name = pytest.mark.parametrize("kind", SPECS, ids=lambda kind: kind.__name__)
@@ -132,6 +146,7 @@ by_name = pytest.mark.parametrize("kind", SPECS, ids=lambda kind: kind.__name__)
 )
 def test_every_field_changes_the_key(kind, field):
     example = EXAMPLES[kind]
+    example = example.replace(**{name: CHANGES[kind][name] for name in NEEDS.get((kind, field), ())})
     changed = example.replace(**{field: CHANGES[kind][field]})
     assert getattr(changed, field) != getattr(example, field)
     assert changed.key != example.key
@@ -237,6 +252,10 @@ def test_specs_are_frozen_and_take_keywords_only(kind):
         (lambda: EXAMPLES[RetrievalSpec].replace(negatives=()), r"negatives is empty\. Choose random or faiss\.$"),
         (lambda: EXAMPLES[RetrievalSpec].replace(measures=()), r"measures is empty"),
         (lambda: EXAMPLES[RetrievalSpec].replace(batch=1), r"batch is 1\. It must be 2 or more\.$"),
+        (lambda: ProjectionSpec(sources=()), r"ProjectionSpec\.sources is empty\. Give at least one\.$"),
+        (lambda: EXAMPLES[ProjectionSpec].replace(pair=1), r"pair is 1; the training has 1 pairs\.$"),
+        (lambda: EXAMPLES[ProjectionSpec].replace(items=-1), r"items is -1\. It must be 0 \(all\) or more\.$"),
+        (lambda: EXAMPLES[ProjectionSpec].replace(neighbours=1), r"neighbours is 1\. It must be 2 or more\.$"),
         (lambda: EXAMPLES[RetrievalSpec].replace(candidates=0), r"candidates is 0\. It must be 1 or more\.$"),
     ],
 )  # fmt: skip

@@ -357,10 +357,11 @@ class _Run:
             )
 
     def _layers(self) -> tuple[str, ...]:
-        """Labels; where sources have layers of other names, as ViT and BERT do, those of the first with a mark."""
+        """Labels; `last` for a single layer, and numbers where the sources' layers have names of their own."""
+        if self.depth == 1:
+            return ("last",)
         names = [tuple(layer.layer.label for layer in layers) for layers in self.task.test.values()]
-        same = len(set(names)) == 1
-        return names[0] if same else ("last",) if self.depth == 1 else tuple(str(k + 1) for k in range(self.depth))
+        return names[0] if len(set(names)) == 1 else tuple(str(k + 1) for k in range(self.depth))
 
     def _pair(self, place: int) -> str:
         a, b = self.task.pairs[place]

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from contrasim_core import presets
-from contrasim_core.commands import paired
+from contrasim_core.commands import paired, printing
 from contrasim_core.commands.options import POOLINGS, add_device, execution_of, store_of
 from contrasim_core.commands.output import Output, command
-from contrasim_core.errors import SpecError
 from contrasim_core.models import expand_models
 from contrasim_core.presets_paired import LANGUAGES, TEXT_MODELS, VISION_MODELS
 from contrasim_core.results import BenchmarkResult
@@ -59,9 +58,12 @@ def _add_bench(commands: Any) -> None:
             "bench multilingual --models bert-base-multilingual-cased --data facebook/xnli --config all_languages",
             "bench image-caption --measures all --seeds 5",
             "bench image-caption --models openai/clip-vit-base-patch32 --data folder-with-captions",
+            "bench paper --list",
+            "bench paper --table 2 --out tables",
+            "bench paper --scale hub --figure 4",
         ),
     )
-    parser.add_argument("task", choices=("layer-prediction", "multilingual", "image-caption"))
+    parser.add_argument("task", choices=("layer-prediction", "multilingual", "image-caption", "paper"))
     parser.add_argument(
         "--models",
         help="layer-prediction: a bundled family, or names separated by commas; multilingual: one model; "
@@ -83,9 +85,15 @@ def _add_bench(commands: Any) -> None:
     pairs.add_argument("--negatives", default="random,faiss", help="kinds of distractors (default: %(default)s)")
     pairs.add_argument("--batch", type=int, help="rows of a batch (default: 8 sentences, 64 images)")
     pairs.add_argument("--config", help="configuration of a hub data set, such as all_languages of XNLI")
+    paper = parser.add_argument_group("paper: tables and figures of arXiv:2303.16992; all, if none is named")
+    paper.add_argument("--table", type=int, choices=range(1, 9), action="append", metavar="1..8")
+    paper.add_argument("--figure", type=int, choices=(4, 5), action="append", metavar="4|5")
+    paper.add_argument("--scale", choices=("bundled", "hub"), default="bundled", help="default: %(default)s")
+    paper.add_argument("--list", action="store_true", help="what there is")
+    paper.add_argument("--out", type=Path, metavar="FOLDER", help="default: paper-bundled or paper-hub in the cache")
     _add_encoder(parser)
     add_device(parser)
-    parser.set_defaults(run=_bench)
+    parser.set_defaults(run=_bench, misuse=parser.error)
 
 
 def _add_encoder(parser: ArgumentParser) -> None:
@@ -140,12 +148,14 @@ def _train(options: Namespace, output: Output) -> int:
 
 
 def _bench(options: Namespace, output: Output) -> int:
+    if options.task == "paper":
+        return printing.run(options, output)
     if options.task != "layer-prediction":
         return paired.run(options, output)
     from contrasim_core import runs
 
     if not options.models:
-        raise SpecError("bench layer-prediction needs --models: a bundled family, or names separated by commas.")
+        options.misuse("layer-prediction needs --models: a bundled family, or names separated by commas")
     known = presets.recipe_for(expand_models(options.models)) is not None
     spec = presets.benchmark_spec(
         options.models,

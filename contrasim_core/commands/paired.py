@@ -70,8 +70,7 @@ def show(output: Output, result: RetrievalResult, key: str) -> None:
             shown.setdefault((line.negatives, line.measure), []).append(line)
     rows = []
     for names, lines in shown.items():
-        reason = lines[0].reason
-        rows.append((*names, *([f"– {reason}", *[""] * (len(lines) - 1)] if reason else map(_cell, lines))))
+        rows.append((*names, *map(_cell, lines)))
     recipe = result.recipe
     output.table(
         f"{result.task.capitalize()}: {recipe['model']}, {recipe['data']}, pooling {recipe['pooling']}; accuracy (%), "
@@ -80,10 +79,14 @@ def show(output: Output, result: RetrievalResult, key: str) -> None:
         rows,
         [asdict(record) for record in result.records],
     )
+    for line in {line.measure: line for line in result.lines if line.reason}.values():
+        output.say(f"{line.measure}: {line.reason}.")
     output.say("Learned measures: over pairs that the encoder was not trained on, where there are any.")
     output.say(f"Kept as retrieval {key}.")
 
 
 def _cell(line: RetrievalLine) -> str:
+    if line.reason:
+        return "–"
     spread = "" if math.isnan(line.std) else f" ± {100 * line.std:.1f}"
     return f"{100 * line.accuracy:.1f}{spread}"

@@ -200,11 +200,13 @@ def _head(model: Any, hidden: Tensor) -> Tensor:
     return logits
 
 
-def hide(tokenizer: PreTrainedTokenizerFast, ids: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+def hide(
+    tokenizer: PreTrainedTokenizerFast, ids: Tensor, random: torch.Generator, part: float = MASKED
+) -> tuple[Tensor, Tensor]:
     """Inputs with some of the ordinary pieces masked, and where; at least one is."""
     special = torch.tensor(tokenizer.all_special_ids)
     ordinary = ~torch.isin(ids, special)
-    chosen = (torch.rand(ids.shape, generator=random) < MASKED) & ordinary
+    chosen = (torch.rand(ids.shape, generator=random) < part) & ordinary
     if not bool(chosen.any()):
         chosen[tuple(ordinary.nonzero()[0])] = True
     return torch.where(chosen, tokenizer.mask_token_id, ids), chosen

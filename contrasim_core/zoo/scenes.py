@@ -42,6 +42,7 @@ from contrasim_core.zoo.training import finish, optimise, save
 SIZE = drawn.PIXELS
 PATCH = 4
 LENGTH = 48
+MASKED = 0.25
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PARTS = (2, 8, 6, 2, 2, 8, 6)
 """Values of what a picture shows: size, colour, shape of the upper or left one, the axis, and the same of the other."""
@@ -209,7 +210,7 @@ def _second_telling(tokenizer: PreTrainedTokenizerFast, ids: Tensor) -> Tensor:
 def _masked_loss(
     model: Any, tokenizer: PreTrainedTokenizerFast, ids: Tensor, random: torch.Generator
 ) -> tuple[Tensor, float]:
-    inputs, chosen = hide(tokenizer, ids, random)
+    inputs, chosen = hide(tokenizer, ids, random, MASKED)
     logits = model(input_ids=inputs, attention_mask=(ids != tokenizer.pad_token_id).long()).logits
     scored = chosen & _second_telling(tokenizer, ids)
     right = float((logits[scored].argmax(1) == ids[scored]).float().mean())

@@ -8,7 +8,7 @@ import streamlit as st
 from contrasim_core import figures, presets
 from contrasim_core.glossary import label_of
 from contrasim_core.results import BenchmarkResult
-from contrasim_core.specs import PROTOCOLS, BenchmarkSpec
+from contrasim_core.specs import PROTOCOLS, BenchmarkSpec, RetrievalSpec
 from contrasim_core.zoo.recipes import RECIPES
 from pages._ui import cached, frame, url, views, widgets
 
@@ -20,7 +20,25 @@ SETS = {
 }
 
 
-def from_link() -> BenchmarkSpec | None:
+TASKS = {
+    "layer-prediction": "Layer prediction",
+    "multilingual": "Multilingual",
+    "image-caption": "Image and caption",
+}
+
+
+def task() -> str:
+    """Which of the three benchmarks."""
+    names = list(TASKS)
+    key = url.start("task", names[0], lambda raw: raw if raw in TASKS else None)
+    if st.session_state[key] not in TASKS:
+        st.session_state[key] = names[0]
+    picked = st.segmented_control("Benchmark", names, key=key, format_func=lambda name: TASKS[name])
+    url.keep("task", picked, names[0])
+    return picked or names[0]
+
+
+def from_link() -> BenchmarkSpec | RetrievalSpec | None:
     """The finished benchmark that the address names; None to show the controls."""
     key = url.start("run", None)
     wanted = st.session_state[key]
@@ -30,14 +48,15 @@ def from_link() -> BenchmarkSpec | None:
         st.session_state[key] = None
         return None
     url.keep("run", wanted, None)
-    cached.store().need("benchmark", wanted)
-    spec = cached.spec_of("benchmark", wanted)
-    return spec if isinstance(spec, BenchmarkSpec) else None
+    kind = "retrieval" if cached.store().find("retrieval", wanted) is not None else "benchmark"
+    cached.store().need(kind, wanted)
+    spec = cached.spec_of(kind, wanted)
+    return spec if isinstance(spec, BenchmarkSpec | RetrievalSpec) else None
 
 
 def request() -> BenchmarkSpec:
     """What to run, from the controls."""
-    families = [item.family for item in RECIPES]
+    families = [item.family for item in RECIPES if item.task == "layer-prediction"]
     left, middle, right = st.columns(3)
     with left:
         models = widgets.choice(

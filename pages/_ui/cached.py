@@ -8,7 +8,9 @@ from __future__ import annotations
 import streamlit as st
 
 from contrasim_core.engine.dask import DaskEngine
+from contrasim_core.projection_results import Projection
 from contrasim_core.results import BenchmarkResult, Comparison, TrainingCurve, read_curves
+from contrasim_core.retrieval_results import RetrievalResult
 from contrasim_core.specs import Spec, TrainSpec
 from contrasim_core.store import Store, read_spec
 
@@ -39,6 +41,32 @@ def _benchmark(folder: str, _stamp: int) -> BenchmarkResult:
     from pathlib import Path
 
     return BenchmarkResult.load(Path(folder))
+
+
+@st.cache_resource(max_entries=RESULTS)
+def _retrieval(folder: str, _stamp: int) -> RetrievalResult:
+    from pathlib import Path
+
+    return RetrievalResult.load(Path(folder))
+
+
+@st.cache_resource(max_entries=RESULTS)
+def _projection(folder: str, _stamp: int) -> Projection:
+    from pathlib import Path
+
+    return Projection.load(Path(folder))
+
+
+def retrieval(key: str) -> RetrievalResult:
+    """A finished multilingual or image-caption benchmark."""
+    folder = store().need("retrieval", key)
+    return _retrieval(str(folder), (folder / "manifest.json").stat().st_mtime_ns)
+
+
+def projection(key: str) -> Projection:
+    """A finished projection."""
+    folder = store().need("projection", key)
+    return _projection(str(folder), (folder / "manifest.json").stat().st_mtime_ns)
 
 
 def comparison(key: str) -> Comparison:

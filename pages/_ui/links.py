@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from contrasim_core.specs import BenchmarkSpec, CompareSpec, ExtractionSpec, Spec, TrainSpec
+from contrasim_core.specs import (
+    BenchmarkSpec,
+    CompareSpec,
+    ExtractionSpec,
+    ProjectionSpec,
+    RetrievalSpec,
+    Spec,
+    TrainSpec,
+)
 from pages._ui import router, url
 
 
@@ -18,8 +26,10 @@ def target(spec: Spec) -> tuple[str, dict[str, str]] | None:
         return router.COMPARE, _compare(spec)
     if isinstance(spec, TrainSpec):
         return router.TRAIN, {"run": spec.key}
-    if isinstance(spec, BenchmarkSpec):
+    if isinstance(spec, BenchmarkSpec | RetrievalSpec):
         return router.BENCHMARKS, {"run": spec.key}
+    if isinstance(spec, ProjectionSpec):
+        return router.PROJECTIONS, {"run": spec.key}
     return None
 
 

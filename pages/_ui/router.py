@@ -13,6 +13,7 @@ OVERVIEW = str(FOLDER / "overview.py")
 COMPARE = str(FOLDER / "compare.py")
 TRAIN = str(FOLDER / "train_encoder.py")
 BENCHMARKS = str(FOLDER / "benchmarks.py")
+PROJECTIONS = str(FOLDER / "projections.py")
 JOBS = str(FOLDER / "jobs.py")
 ABOUT = str(FOLDER / "about.py")
 
@@ -25,6 +26,7 @@ def pages() -> dict[str, list[Any]]:
             st.Page(COMPARE, title="Compare", icon=":material/grid_on:"),
             st.Page(TRAIN, title="Train encoder", icon=":material/model_training:"),
             st.Page(BENCHMARKS, title="Benchmarks", icon=":material/leaderboard:"),
+            st.Page(PROJECTIONS, title="Projections", icon=":material/scatter_plot:"),
         ],
         "Behind it": [
             st.Page(JOBS, title="Jobs", icon=":material/list_alt:"),

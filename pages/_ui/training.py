@@ -30,7 +30,7 @@ def from_link() -> TrainSpec | None:
 
 def request() -> TrainSpec:
     """What to train, from the controls."""
-    families = [item.family for item in RECIPES]
+    families = [item.family for item in RECIPES if item.task == "layer-prediction"]
     left, right = st.columns([2, 1])
     with left:
         models = widgets.choice(

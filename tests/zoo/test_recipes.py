@@ -3,6 +3,7 @@
 import itertools
 import json
 from functools import cache, partial
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from contrasim_core.models import load_model, resolve_model
 from contrasim_core.progress import silent
 from contrasim_core.zoo import language, recipes, training
 from contrasim_core.zoo.cards import Card, cards, read_card
-from contrasim_core.zoo.recipes import RECIPES, build, family_of, recipe
+from contrasim_core.zoo.recipes import RECIPES, Recipe, build, family_of, recipe
 
 KINDS = {"vit": "digits-vit", "allconv": "digits-cnn", "bert": "docs-bert"}
 
@@ -41,7 +42,11 @@ def test_members_are_named_by_family_and_seed(family):
 
 
 def test_every_kind_of_trainer_has_a_family():
-    assert {item.kind: item.family for item in RECIPES} == KINDS
+    kinds = {item.kind: item.family for item in RECIPES}
+    assert len(kinds) == len(RECIPES)
+    assert {kind: kinds[kind] for kind in KINDS} == KINDS
+    assert set(kinds) == set(get_args(get_type_hints(Recipe)["kind"]))
+    assert {item.task for item in RECIPES} == {"layer-prediction", "multilingual", "image-caption"}
 
 
 def test_wrong_names_are_answered_with_the_right_ones():

@@ -1,0 +1,60 @@
+"""Words for the pictures of the multilingual and image-caption benchmarks, and of projections."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from contrasim_core.figures.lines import WORD
+from contrasim_core.figures.words import Words
+from contrasim_core.glossary import label_of
+from contrasim_core.projection_results import Projection
+from contrasim_core.retrieval_results import RetrievalResult
+
+QUESTION = {"multilingual": "translations", "image-caption": "captions"}
+
+
+def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
+    """Words for the lines or bars of a benchmark.
+
+    Args:
+        result: all of it.
+        shown: the part of its summary that is drawn.
+    """
+    defined = shown[shown["accuracy"].notna()]
+    means: dict[tuple[str, str], float] = {
+        (str(names[0]), str(names[1])): float(part["accuracy"].mean())
+        for names, part in defined.groupby(["negatives", "measure"], sort=False)
+    }
+    parts = []
+    for negatives in WORD:
+        found = {measure: share for (kind, measure), share in means.items() if kind == negatives}
+        if found:
+            best = max(found, key=lambda name: found[name])
+            parts.append(f"against {WORD[negatives]} distractors {label_of(best)} finds {found[best]:.0%}")
+    what = QUESTION[result.task]
+    title = "; ".join(parts)
+    recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
+    chance = float(shown["chance"].iloc[0])
+    caption = (
+        f"{recipe}; {len(result.pairs)} ordered pairs, {len(result.batches)} batches each, "
+        f"{result.random.shape[1]} distractors, chance {chance:.0%}. A tie is a miss. Bands and bars are 95 % "
+        "intervals over batches. Learned measures: over pairs that the encoder was not trained on, where there are any."
+    )
+    alt = f"Share of {what} found, chance {chance:.0%}: " + ", ".join(
+        f"{label_of(measure)} {value:.0%} ({negatives})" for (negatives, measure), value in means.items()
+    )
+    return Words((title[:1].upper() + title[1:] + f" of {what}") if title else "Nothing is defined", caption, alt + ".")
+
+
+def words_of_projection(result: Projection) -> Words:
+    """Words for the two pictures of a projection."""
+    before, after = result.numbers["before"], result.numbers.get("after")
+    title = f"{len(result.item)} points of {len(result.sources)} sources"
+    if after is not None and before["retrieval"] is not None and after["retrieval"] is not None:
+        title = (
+            f"{before['retrieval']:.0%} of points have their counterpart nearest before the encoder, "
+            f"{after['retrieval']:.0%} after"
+        )
+    recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
+    caption = f"{recipe}. Colour: sample; shape: {' / '.join(result.sources)}. Numbers are of all dimensions."
+    return Words(title, caption, f"Scatter plot of {title}.")

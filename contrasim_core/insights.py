@@ -1,0 +1,229 @@
+"""What a finished benchmark says, in plain sentences made from its numbers; none where the intervals do not bear it.
+
+Two accuracies are said to differ only if their 95 % intervals do not meet, and to be alike only if each lies within the
+other's interval. Over several layers the interval is the mean of the layers' intervals, which is wider than that of the
+mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+
+from contrasim_core.glossary import label_of
+from contrasim_core.results import BenchmarkResult
+from contrasim_core.retrieval_results import RetrievalResult
+
+THING = {"multilingual": "translations", "image-caption": "captions"}
+LEARNED = ("contrasim", "contrasim.norm", "contrasim.relative", "deepdot", "deepcka")
+REFERENCE = "cka.linear"
+
+
+@dataclass(frozen=True)
+class Insight:
+    """One sentence.
+
+    Attributes:
+        text: the sentence.
+        measures: what the figure behind it must show.
+        negatives: kinds of distractors it must show; empty for layer prediction.
+        pair_group: group of pairs it must show.
+        protocols: protocols it must show; empty for the paired benchmarks.
+    """
+
+    text: str
+    measures: tuple[str, ...]
+    negatives: tuple[str, ...] = ()
+    pair_group: str = "all"
+    protocols: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Share:
+    """An accuracy with its interval, in percent."""
+
+    value: float
+    low: float
+    high: float
+
+    def above(self, other: Share) -> bool:
+        """Whether it is higher for sure: the intervals do not meet."""
+        return self.low > other.high
+
+    def alike(self, other: Share) -> bool:
+        """Whether the data do not tell them apart."""
+        return self.low <= other.value <= self.high and other.low <= self.value <= other.high
+
+
+def of_retrieval(result: RetrievalResult) -> list[Insight]:
+    """Sentences about the multilingual or the image-caption benchmark."""
+    lines = result.summary()
+    lines = lines[lines["accuracy"].notna()]
+    found = [*_hardness(result, lines), *_winners(result, lines), *_layers(result, lines), *_sharing(lines)]
+    return found + (list(_models(result)) if result.task == "image-caption" else [])
+
+
+def _shares(lines: pd.DataFrame, group: str = "all") -> dict[tuple[str, str], Share]:
+    """By measure and negatives: means over the layers."""
+    part = lines[lines["pair_group"] == group]
+    return {
+        (str(names[0]), str(names[1])): _share(rows)
+        for names, rows in part.groupby(["measure", "negatives"], sort=False)
+    }
+
+
+def _share(rows: pd.DataFrame) -> Share:
+    return Share(*(float(100 * rows[name].mean()) for name in ("accuracy", "low", "high")))
+
+
+def _hardness(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
+    """How much retrieved distractors cost the measure that suffers most, and the one that suffers least."""
+    shares = _shares(lines)
+    drops = {
+        measure: (share, shares[measure, "faiss"])
+        for (measure, negatives), share in shares.items()
+        if negatives == "random" and (measure, "faiss") in shares and share.above(shares[measure, "faiss"])
+    }
+    if len(drops) < 2:
+        return
+    order = sorted(drops, key=lambda name: drops[name][0].value - drops[name][1].value)
+    least, most = order[0], order[-1]
+    lost = {name: drops[name][0].value - drops[name][1].value for name in (least, most)}
+    yield Insight(
+        f"Retrieved distractors are harder than random ones: they cost {label_of(most)} {lost[most]:.0f} points and "
+        f"{label_of(least)} {lost[least]:.0f}.",
+        (least, most),
+        ("random", "faiss"),
+    )
+
+
+def _winners(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
+    """Whether a learned measure beats every closed-form one, or the reverse."""
+    shares = _shares(lines)
+    for negatives in ("random", "faiss"):
+        here = {measure: share for (measure, kind), share in shares.items() if kind == negatives}
+        learned = {name: share for name, share in here.items() if name in LEARNED}
+        formulas = {name: share for name, share in here.items() if name not in LEARNED}
+        if not learned or not formulas:
+            continue
+        a, b = (max(part, key=lambda name: part[name].value) for part in (learned, formulas))
+        first, second = (a, b) if here[a].value >= here[b].value else (b, a)
+        if here[first].above(here[second]):
+            kind = "learned" if second == a else "closed-form"
+            yield Insight(
+                f"Against {'retrieved' if negatives == 'faiss' else 'random'} distractors {label_of(first)} finds "
+                f"{here[first].value:.0f} % of {THING[result.task]}, the best {kind} measure, {label_of(second)}, "
+                f"{here[second].value:.0f} %.",
+                (first, second),
+                (negatives,),
+            )
+
+
+def _layers(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
+    """Where in the network a measure finds the counterparts, and where not."""
+    if len(result.layers) < 3:
+        return
+    part = lines[(lines["pair_group"] == "all") & (lines["negatives"] == "faiss")]
+    for measure in ("contrasim", REFERENCE):
+        rows = part[part["measure"] == measure]
+        if not len(rows):
+            continue
+        layers = {str(name): _share(group) for name, group in rows.groupby("layer", sort=False)}
+        best, worst = (pick(layers, key=lambda name: layers[name].value) for pick in (max, min))
+        if layers[best].above(layers[worst]):
+            yield Insight(
+                f"Under {label_of(measure)}, counterparts are found best in layer {best} ({layers[best].value:.0f} %), "
+                f"and worst in layer {worst} ({layers[worst].value:.0f} %).",
+                (measure,),
+                ("faiss",),
+            )
+
+
+def _sharing(lines: pd.DataFrame) -> Iterator[Insight]:
+    """What it costs an encoder to be asked about languages it was not trained on."""
+    both, none = _shares(lines, "both"), _shares(lines, "none")
+    for measure in ("contrasim", "contrasim.relative"):
+        key = (measure, "faiss")
+        if key in both and key in none and both[key].above(none[key]):
+            yield Insight(
+                f"{label_of(measure)} finds {both[key].value:.0f} % in the languages it was trained on, "
+                f"{none[key].value:.0f} % in two others.",
+                (measure,),
+                ("faiss",),
+                "both",
+            )
+
+
+def _models(result: RetrievalResult) -> Iterator[Insight]:
+    """Two models that one measure tells apart and another does not: the difference is the measure's."""
+    frame = result.to_pandas()
+    frame = frame[frame["accuracy"].notna()]
+    texts = sorted({b for _, b in result.pairs})
+    for first, second in combinations(texts, 2):
+        names = [result.sources[place] for place in (first, second)]
+        for negatives in ("faiss", "random"):
+            shares = {}
+            for measure in (REFERENCE, "contrasim"):
+                rows = frame[(frame["measure"] == measure) & (frame["negatives"] == negatives)]
+                parts = [_share(rows[rows["pair"].str.endswith(f"→ {name}")]) for name in names]
+                if len(rows):
+                    shares[measure] = parts
+            if len(shares) < 2:
+                continue
+            reference, learned = shares[REFERENCE], shares["contrasim"]
+            apart = reference[0].above(reference[1]) or reference[1].above(reference[0])
+            if apart and learned[0].alike(learned[1]):
+                gaps = [abs(item[0].value - item[1].value) for item in (reference, learned)]
+                yield Insight(
+                    f"{label_of(REFERENCE)} separates {names[0]} from {names[1]} by {gaps[0]:.0f} points, "
+                    f"{label_of('contrasim')} by {gaps[1]:.0f}: the difference is the measure's, not the models'.",
+                    (REFERENCE, "contrasim"),
+                    (negatives,),
+                )
+                break
+
+
+def of_layer_prediction(result: BenchmarkResult) -> list[Insight]:
+    """Sentences about layer prediction."""
+    table = result.summary()
+    table = table[table["accuracy"].notna()]
+    shares = {(str(row["measure"]), str(row["protocol"])): _row(row) for row in table.to_dict("records")}
+    found = []
+    for measure in LEARNED:
+        seen, unseen = shares.get((measure, "seen")), shares.get((measure, "unseen"))
+        if seen and unseen and seen.above(unseen):
+            found.append(
+                Insight(
+                    f"{label_of(measure)} finds {seen.value:.0f} % of layers in models it was trained on, and "
+                    f"{unseen.value:.0f} % in others: it has learned those models, not models.",
+                    (measure,),
+                    protocols=("seen", "unseen"),
+                )
+            )
+    for protocol in ("seen", "unseen"):
+        here = {name: share for (name, kind), share in shares.items() if kind == protocol}
+        if len(here) >= 2:
+            first, second = sorted(here, key=lambda name: -here[name].value)[:2]
+            if here[first].above(here[second]):
+                found.append(
+                    Insight(
+                        f"On {protocol} models {label_of(first)} is ahead of every other measure: "
+                        f"{here[first].value:.0f} %, the next, {label_of(second)}, {here[second].value:.0f} %.",
+                        (first, second),
+                        protocols=(protocol,),
+                    )
+                )
+    beaten = [
+        name for (name, kind), share in shares.items() if kind == "seen" and share.high < 100 / len(result.layers)
+    ]
+    if beaten:
+        found.append(Insight(f"Below chance: {', '.join(map(label_of, beaten))}.", tuple(beaten), protocols=("seen",)))
+    return found
+
+
+def _row(row: Mapping[Any, Any]) -> Share:
+    return Share(*(float(100 * row[name]) for name in ("accuracy", "low", "high")))

@@ -1,0 +1,169 @@
+"""Controls and pictures of the page Projections."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+from contrasim_core import figures, presets_paired
+from contrasim_core.projection_results import Projection
+from contrasim_core.specs import ENCODER_KINDS, ProjectionSpec, RetrievalSpec
+from pages._ui import cached, frame, url, views, widgets
+
+MODELS = ["phrases-bert-0", "phrases-roberta-0", "image and caption", "CLIP"]
+DEFAULT_ITEMS = 5
+MOVED = 8
+PICKED = "_picked"
+
+
+def from_link() -> ProjectionSpec | None:
+    """The finished projection that the address names; None to show the controls."""
+    key = url.start("run", None)
+    wanted = st.session_state[key]
+    if wanted is None:
+        return None
+    if st.button("Make another", icon=":material/add:"):
+        st.session_state[key] = None
+        return None
+    url.keep("run", wanted, None)
+    cached.store().need("projection", wanted)
+    spec = cached.spec_of("projection", wanted)
+    return spec if isinstance(spec, ProjectionSpec) else None
+
+
+def request() -> ProjectionSpec:
+    """What to project, from the controls. As they stand at first, they ask for figure 5 of the paper."""
+    left, middle, right = st.columns(3)
+    with left:
+        model = widgets.choice("model", "Model", MODELS, MODELS[0], help="Bundled models; more by the Python API.")
+    kinds = [*ENCODER_KINDS, "none"]
+    with middle:
+        kind = widgets.choice("kind", "Encoder", kinds, "contrasim", help="Trained if it is not there yet.")
+    with right:
+        method = widgets.choice("method", "Method", ["pca", "umap"], "pca", help="PCA at once; UMAP in a minute.")
+    base = _base(model, kind)
+    names = list(base.names)
+    left, middle, right = st.columns(3)
+    with left:
+        default = ["en", "ar"] if "en" in names else names[:2] if model == "CLIP" else [names[0], names[2]]
+        key = url.start("sources", default, lambda raw: [name for name in url.words(raw) if name in names] or None)
+        st.session_state[key] = [name for name in st.session_state[key] if name in names] or default
+        chosen = st.multiselect("Sources", names, key=key, help="The encoder is trained on the first two.")
+        url.keep("sources", chosen, default, url.joined)
+    chosen = chosen or default
+    with middle:
+        items = st.number_input(
+            "Samples", 4, 400, key=url.start("n", DEFAULT_ITEMS, lambda raw: int(raw) if raw.isdigit() else None)
+        )
+        url.keep("n", items, DEFAULT_ITEMS)
+    layer = -1
+    if base.task == "multilingual":
+        with right:
+            depth = 6
+            at = url.start("layer", depth, lambda raw: int(raw) if raw.isdigit() and 1 <= int(raw) <= depth else None)
+            layer = st.slider("Layer", 1, depth, key=at)
+            url.keep("layer", layer, depth)
+    return _spec(base, names, chosen, kind, layer, int(items), "umap" if method == "umap" else "pca")
+
+
+def _base(model: str, kind: str) -> RetrievalSpec:
+    """The benchmark whose data and training this projection shows: what it trained is used again."""
+    measures = ("dot" if kind == "none" else kind,)
+    if model == "image and caption":
+        return presets_paired.caption_spec(measures=measures)
+    if model == "CLIP":
+        return presets_paired.clip_spec(measures=measures)
+    return presets_paired.multilingual_spec(model, measures=measures)
+
+
+def _spec(
+    base: RetrievalSpec,
+    names: list[str],
+    chosen: list[str],
+    kind: str,
+    layer: int,
+    items: int,
+    method: Literal["pca", "umap"],
+) -> ProjectionSpec:
+    places = [names.index(name) for name in chosen]
+    training, pair = None, 0
+    if kind != "none":
+        training = base.training(kind)  # type: ignore[arg-type]
+        wanted = (min(places[:2]), max(places[:2]))
+        pair = training.pairs.index(wanted) if wanted in training.pairs else 0
+    return ProjectionSpec(
+        sources=tuple(base.test[place] for place in places),
+        training=training, pair=pair, layer=layer, items=items, method=method,
+    )  # fmt: skip
+
+
+def pictures(result: Projection, spec: ProjectionSpec) -> list[int]:
+    """Before and after; what is picked in one stands out in both. Returns the numbers of the picked points."""
+    words = figures.words_of_projection(result)
+    st.subheader(words.title)
+    if st.session_state.get("_picked_of") != spec.key:
+        st.session_state[PICKED], st.session_state["_picked_of"] = [], spec.key
+    picked: list[int] = [number for number in st.session_state[PICKED] if number < len(result.item)]
+    which: list[Literal["before", "after"]] = ["before", "after"] if result.after is not None else ["before"]
+    for place, column in zip(which, st.columns(len(which)), strict=True):
+        with column:
+            st.markdown(f"**{place.capitalize()}**")
+            drawn = figures.projection_scatter(result, place, picked=picked, mode=frame.mode())
+            chart = f"points-{place}"
+            views.picture(
+                drawn, words, chart, result.to_pandas(), spec,
+                on_select=lambda chart=chart: _selected(chart), selection_mode=("lasso", "box", "points"),
+            )  # fmt: skip
+    if picked and st.button(f"Forget the {len(picked)} picked points", icon=":material/deselect:"):
+        st.session_state[PICKED] = []
+        st.rerun()
+    return picked
+
+
+def _selected(chart: str) -> None:
+    event: Any = st.session_state.get(chart)
+    points = event["selection"]["points"] if event else []
+    numbers = [point["customdata"] for point in points if point.get("customdata") is not None]
+    found = [
+        int(item[0] if isinstance(item, list) else item["0"] if isinstance(item, dict) else item) for item in numbers
+    ]
+    if found:
+        st.session_state[PICKED] = sorted(set(found))
+
+
+def numbers(result: Projection) -> None:
+    """How well the rows are sorted, before and after."""
+    table = pd.DataFrame(result.numbers).rename_axis("of all dimensions").reset_index()
+    st.dataframe(
+        table, hide_index=True, key="numbers", alt="Separation before and after the encoder",
+        column_config={name: st.column_config.NumberColumn(format="%.2f") for name in result.numbers},
+    )  # fmt: skip
+    st.caption(
+        "retrieval: share of points whose nearest point of another source is their own sample. silhouette: 1 sorted, "
+        "0 mixed, -1 the wrong way. trustworthiness: how true the picture is to the neighbours of all dimensions."
+    )
+
+
+def points(result: Projection, picked: list[int]) -> None:
+    """The picked points, or those that moved most."""
+    if picked:
+        st.subheader("Picked points")
+        shown = picked
+    elif len(result.moved):
+        st.subheader("Points that moved most")
+        shown = list(figures.most_moved(result, MOVED))
+    else:
+        return
+    table = result.to_pandas().iloc[shown]
+    columns = [name for name in ("sample", "source", "text", "moved") if name in table]
+    st.dataframe(table[columns], hide_index=True, key="some-points", alt="Points")
+    if result.thumbnails is not None:
+        items = list(dict.fromkeys(int(result.item[number]) for number in shown))[:MOVED]
+        st.image(
+            [result.thumbnails[item] for item in items],
+            caption=[result.ids[item] for item in items],
+            alt=[f"Sample {result.ids[item]}" for item in items],
+            width=72,
+        )

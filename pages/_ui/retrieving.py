@@ -1,0 +1,262 @@
+"""The multilingual and the image-caption benchmark on the page Benchmarks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from contrasim_core import figures, insights, presets, presets_paired
+from contrasim_core.glossary import label_of
+from contrasim_core.retrieval_results import RetrievalResult
+from contrasim_core.specs import RetrievalSpec
+from pages._ui import cached, frame, running, url, views, widgets
+
+SETS = {
+    "paper": "cka.linear,deepcka,deepdot,contrasim",
+    "closed-form": "closed-form",
+    "learned": "learned",
+    "all": "all",
+}
+TITLES = {"multilingual": "Which measure finds the translation?", "image-caption": "Which measure finds the caption?"}
+ABOUT = {
+    "multilingual": "A batch of sentences, and eleven batches in another language: its translation and ten "
+    "distractors, drawn at random or made of the nearest sentences. Which is most alike? A tie is a miss.",
+    "image-caption": "A batch of images, and eleven batches of captions: theirs and ten distractors, drawn at random "
+    "or made of the nearest captions. Which is most alike? A tie is a miss.",
+}
+FIRST = ("cka.linear", "deepcka", "deepdot", "contrasim", "dot", "contrasim.relative")
+LINES = 6
+"""Measures that can be told apart by colour and shape."""
+
+
+def show(spec: RetrievalSpec) -> None:
+    """The benchmark: run it, or its pictures."""
+    model = ", ".join(dict.fromkeys(item.model.label for item in spec.test))
+    title = f"{spec.task.capitalize()}, {model} on {spec.test[0].data.label}"
+    if not running.finished(spec, title=title, verb="Run the benchmark"):
+        return
+    result = cached.retrieval(spec.key)
+    summary = result.summary()
+    measures = _measures(summary)
+    negatives = _negatives(summary)
+    group = _group(summary)
+    drawn = summary[
+        summary["measure"].isin(measures) & summary["negatives"].isin(negatives) & (summary["pair_group"] == group)
+    ]
+    if not len(drawn):
+        st.info("None of these measures has this group of pairs. Choose another.", icon=":material/info:")
+        return
+    words = figures.words_of_retrieval(result, drawn)
+    st.subheader(words.title)
+    if len(result.layers) > 1:
+        picture = figures.layer_lines(drawn, mode=frame.mode())
+    else:
+        records = result.to_pandas()
+        picture = figures.caption_bars(
+            records[records["measure"].isin(measures) & records["negatives"].isin(negatives)], mode=frame.mode()
+        )
+    views.picture(
+        picture, words, "retrieval", drawn, spec, on_select=lambda: _clicked("retrieval"), selection_mode="points"
+    )
+    for row in drawn[drawn["accuracy"].isna()].drop_duplicates("measure").to_dict("records"):
+        st.caption(f"{label_of(str(row['measure']))}: {row['reason']}.")
+    said(insights.of_retrieval(result))
+    failing(result, measures, negatives, group)
+
+
+def request(task: str) -> RetrievalSpec:
+    """What to run, from the controls."""
+    left, middle, right = st.columns(3)
+    with right:
+        chosen = widgets.choice(
+            "set", "Measures", list(SETS), "paper", help="; ".join(f"{name}: {ids}" for name, ids in SETS.items())
+        )
+    measures = presets.expand_measures(SETS[chosen])
+    if task == "multilingual":
+        with left:
+            model = widgets.choice(
+                "model", "Model", ["phrases-bert-0", "phrases-roberta-0"], "phrases-bert-0", free=True,
+                help="Bundled, a folder, or a hub id.",
+            )  # fmt: skip
+        with middle:
+            pooling = widgets.choice("p", "Pooling", ["cls", "mean"], "cls", help="How positions become one row.")
+        data, languages = None, presets_paired.LANGUAGES
+        if not model.startswith("phrases-"):
+            data = st.text_input("Parallel texts", "", help="A .csv or .tsv with a column per language, or a hub id.")
+            languages = tuple(st.text_input("Languages", ",".join(languages)).replace(" ", "").split(","))
+            if not data:
+                st.info("Name the parallel texts for this model.", icon=":material/edit:")
+                st.stop()
+        return presets_paired.multilingual_spec(
+            model, measures=measures, data=data, languages=languages,
+            pooling="mean" if pooling == "mean" else "cls",
+        )  # fmt: skip
+    with left:
+        models = widgets.choice(
+            "pairs",
+            "Models",
+            ["2 x 2", "CLIP"],
+            "2 x 2",
+            help="ViT and ConvNeXt with BERT and GPT-2; or CLIP.",
+        )
+    if models == "CLIP":
+        return presets_paired.clip_spec(measures=measures)
+    return presets_paired.caption_spec(measures=measures)
+
+
+def _measures(summary: pd.DataFrame) -> list[str]:
+    there = list(dict.fromkeys(summary["measure"]))
+    default = [name for name in FIRST if name in there][:LINES] or there[:LINES]
+    key = url.start("m", default, lambda raw: [name for name in url.words(raw) if name in there] or None)
+    st.session_state[key] = [name for name in st.session_state[key] if name in there] or default
+    picked = st.multiselect("Measures shown", there, key=key, format_func=label_of, max_selections=LINES)
+    url.keep("m", picked, default, url.joined)
+    return picked or default
+
+
+def _negatives(summary: pd.DataFrame) -> list[str]:
+    there = list(dict.fromkeys(summary["negatives"]))
+    key = url.start("neg", there, lambda raw: [name for name in url.words(raw) if name in there] or None)
+    st.session_state[key] = [name for name in st.session_state[key] if name in there] or there
+    left, right = st.columns(2)
+    with left:
+        picked = st.pills(
+            "Distractors", there, selection_mode="multi", key=key,
+            help="random: solid. faiss: the nearest rows, dashed or hatched.",
+        )  # fmt: skip
+    url.keep("neg", picked, there, url.joined)
+    st.session_state["_retrieval_right"] = right
+    return picked or there
+
+
+def _group(summary: pd.DataFrame) -> str:
+    there = [name for name in ("all", "none", "one", "both") if name in set(summary["pair_group"])]
+    if len(there) < 3:
+        return "all"
+    key = url.start("group", "all", lambda raw: raw if raw in there else None)
+    if st.session_state[key] not in there:
+        st.session_state[key] = "all"
+    with st.session_state.pop("_retrieval_right"):
+        picked = st.segmented_control(
+            "Languages shared with training", there, key=key,
+            help="Learned measures alone: pairs that share none, one or both languages with the encoder's training. "
+            "all: every pair but the trained one.",
+        )  # fmt: skip
+    url.keep("group", picked, "all")
+    return picked or "all"
+
+
+def _clicked(chart: str) -> None:
+    """A click on a point chooses the measure, the distractors and the layer below."""
+    event = st.session_state.get(chart)
+    points = event["selection"]["points"] if event else []
+    if points and points[0].get("customdata"):
+        data = points[0]["customdata"]
+        values = [data[str(k)] for k in range(3)] if isinstance(data, dict) else list(data)[:3]
+        st.session_state["_failing"] = (str(values[0]), str(values[1]), int(values[2]))
+
+
+def said(found: list[insights.Insight]) -> None:
+    """Sentences, each with the figure it is about."""
+    if not found:
+        return
+    st.subheader("What the numbers say")
+    for number, insight in enumerate(found):
+        text, button = st.columns([6, 1])
+        text.markdown(f"- {insight.text}")
+        button.button("Show", key=f"insight-{number}", on_click=_show_insight, args=(insight,), help="Draw just this.")
+
+
+def _show_insight(insight: insights.Insight) -> None:
+    page = st.session_state[url.STATE]["page"]
+    if insight.protocols:
+        st.session_state[f"{page}.protocols"] = list(insight.protocols)
+        return
+    st.session_state[f"{page}.m"] = list(insight.measures)
+    st.session_state[f"{page}.neg"] = list(insight.negatives)
+    if f"{page}.group" in st.session_state:
+        st.session_state[f"{page}.group"] = insight.pair_group
+
+
+def failing(result: RetrievalResult, measures: list[str], negatives: list[str], group: str) -> None:
+    """The lost trials of one point: the query, the right answer, the distractor that was taken for it, the scores."""
+    st.subheader("Failing trials")
+    names = [name for name in measures if f"{name}|{negatives[0]}|{group}" in result.choices]
+    if not names:
+        st.caption("These measures have no trials.")
+        return
+    wanted = st.session_state.pop("_failing", None)
+    if wanted and wanted[0] in names and wanted[1] in negatives:
+        st.session_state["fail-measure"], st.session_state["fail-negatives"] = wanted[0], wanted[1]
+        st.session_state["fail-layer"] = wanted[2]
+    columns = st.columns(3)
+    measure = columns[0].selectbox("Measure", names, key="fail-measure", format_func=label_of)
+    kind = columns[1].selectbox("Distractors of the trial", negatives, key="fail-negatives")
+    places = range(len(result.layers))
+    layer = columns[2].selectbox("Layer", places, key="fail-layer", format_func=lambda at: result.layers[at])
+    lost = result.failures(measure, kind, group, layer)
+    total = len(result.pairs) * len(result.batches)
+    st.caption(
+        f"{len(lost)} of {total} trials lost, the clearest first"
+        + ("; for learned measures, of the first encoder of the group." if measure in insights.LEARNED else ".")
+        + " Click a point of the figure, or choose above; then a line."
+    )
+    if not len(lost):
+        return
+    table = pd.DataFrame(
+        {
+            "pair": [result.pair_name(at) for at in lost["pair"]],
+            "batch": lost["batch"] + 1,
+            "chosen": ["a tie" if at == 0 else f"distractor {at}" for at in lost["chosen"]],
+            "score of the right one": lost["right"].round(4),
+            "of the chosen": lost["distractor"].round(4),
+        }
+    )
+    event: Any = st.dataframe(
+        table, hide_index=True, key="failing", on_select="rerun", selection_mode="single-row", height=220,
+        alt=f"Lost trials of {measure}",
+    )  # fmt: skip
+    rows = event["selection"]["rows"] if event else []
+    _trial(result, lost.iloc[rows[0] if rows and rows[0] < len(lost) else 0].to_dict(), kind, layer)
+
+
+def _trial(result: RetrievalResult, trial: dict[str, Any], negatives: str, layer: int) -> None:
+    """One lost trial in full."""
+    pair, batch, chosen = int(trial["pair"]), int(trial["batch"]), int(trial["chosen"])
+    anchor, candidates = (result.sources[place] for place in result.pairs[pair])
+    rows = result.batches[batch]
+    taken = result.candidates(negatives, pair, layer, batch)[max(0, chosen - 1)]
+    st.markdown(
+        f"**{result.pair_name(pair)}, batch {batch + 1}.** The right batch scores {trial['right']:.4f}, "
+        + ("and a distractor the same" if chosen == 0 else f"the chosen distractor {trial['distractor']:.4f}")
+        + "."
+    )
+    query, right, wrong = (
+        _contents(result, name, part) for name, part in ((anchor, rows), (candidates, rows), (candidates, taken))
+    )
+    columns: dict[str, Any] = {"query": query, "right answer": right, "chosen distractor": wrong}
+    images = isinstance(query[0], bytes | bytearray) or not isinstance(query[0], str)
+    if images:
+        _with_images(result, rows, right, wrong)
+        return
+    st.dataframe(pd.DataFrame(columns), hide_index=True, key="trial", alt="The texts of the trial")
+
+
+def _contents(result: RetrievalResult, source: str, rows: Any) -> list[Any]:
+    texts = result.samples.get(source, ())
+    return [texts[row] for row in rows] if texts else [None] * len(rows)
+
+
+def _with_images(result: RetrievalResult, rows: Any, right: list[Any], wrong: list[Any]) -> None:
+    """Images as queries: the first few of the batch, each over its caption and the distractor's."""
+    shown = min(8, len(rows))
+    columns = st.columns(4)
+    for place in range(shown):
+        with columns[place % 4], st.container(border=True):
+            if result.thumbnails is not None:
+                st.image(result.thumbnails[rows[place]], width=72, alt=f"Query {place + 1}: {right[place]}")
+            st.markdown(f"✓ {right[place]}  \n✗ {wrong[place]}")
+    if len(rows) > shown:
+        st.caption(f"The first {shown} of {len(rows)} rows of the batch.")
