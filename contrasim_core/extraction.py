@@ -216,9 +216,11 @@ class _Work:
                 if loaded.modality == "text"
                 else ImageBatches(self.inputs, loaded, spec.pooling)
             )
+            # the projection of a tower has a row for a text, and none for its words
+            blocks = [name for name in loaded.blocks if spec.pooling != "word" or name != PROJECTION]
             self._runner = Runner(
                 loaded.module,
-                loaded.blocks,
+                blocks,
                 batches,
                 spec.pooling,
                 layers=None if spec.layers == "all" else spec.layers,

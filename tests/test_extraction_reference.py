@@ -89,6 +89,33 @@ def text_rows(tiny, name, how):
     return [torch.cat(layer) for layer in rows]
 
 
+def without_projection(found, name, how):
+    """The layers without the last one of a tower, which is no block; words have none."""
+    if "#" in name and how != "word":
+        assert found[-1].layer.name == f"projection {LAYERS + 1}"
+        return found[:-1]
+    return found
+
+
+@pytest.mark.parametrize("name", ["clip#text", "clip#vision"])
+def test_the_projection_is_the_embedding_that_both_towers_share(name, tiny):
+    model = transformers.AutoModel.from_pretrained(tiny("clip")).eval()
+    text = name == "clip#text"
+    (found,) = extract(source(tiny, name), list(TEXTS) if text else IMAGES, layers=[-1])
+    _, preprocessor = load(tiny, name)
+    with torch.no_grad():
+        if text:
+            parts = [preprocessor(item, return_tensors="pt") for item in TEXTS]
+            expected = [model.text_projection(model.text_model(**part).pooler_output) for part in parts]
+        else:
+            parts = [
+                preprocessor(images=item, input_data_format="channels_last", return_tensors="pt") for item in IMAGES
+            ]
+            expected = [model.visual_projection(model.vision_model(**part).pooler_output) for part in parts]
+    torch.testing.assert_close(found.values, torch.cat(expected), rtol=1e-4, atol=1e-4)
+    assert found.layer.index == LAYERS + 1 and found.layer.label == "projection"
+
+
 @pytest.mark.parametrize("how", ["mean", "last", "cls", "word"])
 @pytest.mark.parametrize("name", TEXT_MODELS)
 def test_text_models_match_their_hidden_states(name, how, tiny):
@@ -96,7 +123,7 @@ def test_text_models_match_their_hidden_states(name, how, tiny):
         with pytest.raises(SpecError, match=r"reads from left to right: its first position sees nothing but itself"):
             extract(source(tiny, name), list(TEXTS), pooling=how)
         return
-    found = extract(source(tiny, name), list(TEXTS), pooling=how, batch_size=3)
+    found = without_projection(extract(source(tiny, name), list(TEXTS), pooling=how, batch_size=3), name, how)
     assert [item.layer.name for item in found] == NAMES
     for item, expected in zip(found, text_rows(tiny, name, how), strict=True):
         torch.testing.assert_close(item.values, expected, rtol=1e-4, atol=1e-4)
@@ -111,7 +138,7 @@ def test_image_models_match_their_hidden_states(name, how, tiny):
         return
     module, processor = load(tiny, name)
     leading = 0 if name == "convnext" else 1
-    found = extract(source(tiny, name), IMAGES, pooling=how, batch_size=2)
+    found = without_projection(extract(source(tiny, name), IMAGES, pooling=how, batch_size=2), name, how)
     assert [item.layer.name for item in found] == NAMES
     for number, picture in enumerate(IMAGES):
         states = states_of(module, name, processor(images=[picture], return_tensors="pt"))

@@ -32,7 +32,7 @@ def run(options: Namespace, output: Output) -> int:
         sheets = paper.make(names, bench, folder)
     for name, sheet in sheets.items():
         rows = [
-            (str(index), *map(str, row))
+            (str(index), *(str(cell).partition(" [")[0] for cell in row))  # intervals are in the files
             for index, row in zip(sheet.wide.index, sheet.wide.to_numpy().tolist(), strict=True)
         ]
         columns = (str(sheet.wide.index.name or ""), *(f"{column}>" for column in sheet.wide.columns))

@@ -317,10 +317,11 @@ def _clip_config(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> CLIPConf
 def _retrieval(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, test: PairedData) -> float:
     """Share of test captions that find their picture among a hundred."""
     wins: list[float] = []
-    for first in range(0, len(test) - 99, 100):
-        part = test.take(range(first, first + 100))
+    size = min(100, len(test))
+    for first in range(0, len(test) - size + 1, size):
+        part = test.take(range(first, first + size))
         ids = padded(tokenizer(list(part.sides[CAPTION_SIDE]))["input_ids"], tokenizer.pad_token_id)
         mask = (ids != tokenizer.pad_token_id).long()
         logits = model(input_ids=ids, attention_mask=mask, pixel_values=pixels_of(part)).logits_per_text
-        wins.append(float((logits.argmax(1) == torch.arange(100)).float().mean()))
+        wins.append(float((logits.argmax(1) == torch.arange(size)).float().mean()))
     return sum(wins) / len(wins)

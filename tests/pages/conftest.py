@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from contrasim_core import presets
+from contrasim_core import presets, presets_paired
 from contrasim_core.models import bundled_names
-from contrasim_core.specs import CompareSpec
+from contrasim_core.specs import CompareSpec, ProjectionSpec
 from contrasim_core.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +58,33 @@ class Finished:
             encoder=tiny,
             seeds=(0, 1),
         )
-        for spec in (self.encoder, self.comparison, self.benchmark):
+        few = tiny.replace(batch_rows=64)
+        self.multilingual = presets_paired.multilingual_spec(
+            measures=("cka.linear", "contrasim", "cca.mean"),
+            languages=("en", "ar", "tr"),
+            rows=(128, 80),
+            encoder=few,
+        )
+        self.captions = presets_paired.caption_spec(
+            measures=("cka.linear", "contrasim"), rows=(128, 128), batch=16, encoder=few
+        )
+        self.projection = ProjectionSpec(
+            sources=self.multilingual.test[:2], training=self.multilingual.training("contrasim"), items=6
+        )
+        self.scenes = ProjectionSpec(
+            sources=(self.captions.test[0], self.captions.test[2]),
+            training=self.captions.training("contrasim"),
+            items=6,
+        )
+        for spec in (
+            self.encoder,
+            self.comparison,
+            self.benchmark,
+            self.multilingual,
+            self.captions,
+            self.projection,
+            self.scenes,
+        ):
             runs.run(spec, store=store)
         self.link = {"n": "96", "la": "1.2.3", "lb": "1.2.3", "enc": self.encoder.key}
 

@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VISIT = """
 import sys
 from streamlit.testing.v1 import AppTest
-for name in ("overview", "compare", "train_encoder", "benchmarks", "jobs", "about"):
+for name in ("overview", "compare", "train_encoder", "benchmarks", "projections", "jobs", "about"):
     app = AppTest.from_file("app.py", default_timeout=60).run()
     app.switch_page(f"pages/{name}.py").run()
     assert not app.exception, (name, app.exception)

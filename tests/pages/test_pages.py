@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("overview", "compare", "train_encoder", "benchmarks", "jobs", "about")
+PAGES = ("overview", "compare", "train_encoder", "benchmarks", "projections", "jobs", "about")
 
 
 def charts(app):
@@ -114,7 +114,7 @@ def test_train_offers_a_run(page):
 
 
 def test_a_link_to_what_is_not_there_says_so(page):
-    for name in ("train_encoder", "benchmarks"):
+    for name in ("train_encoder", "benchmarks", "projections"):
         app = page(name, run="0123456789abcdef")
         assert "There is no" in app.error[0].value
 
