@@ -35,6 +35,7 @@ def layer_lines(summary: pd.DataFrame, *, mode: Mode = "light", height: int = 44
                 go.Scatter(
                     x=layers + layers[::-1],
                     y=high + low[::-1],
+                    mode="lines",
                     fill="toself",
                     fillcolor=_clear(colour),
                     line={"width": 0},

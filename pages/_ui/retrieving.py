@@ -191,6 +191,11 @@ def failing(result: RetrievalResult, measures: list[str], negatives: list[str], 
     if wanted and wanted[0] in names and wanted[1] in negatives:
         st.session_state["fail-measure"], st.session_state["fail-negatives"] = wanted[0], wanted[1]
         st.session_state["fail-layer"] = wanted[2]
+    for name, value in (("fail-negatives", negatives[-1]), ("fail-layer", len(result.layers) - 1)):
+        st.session_state.setdefault(name, value)  # where most is lost: the nearest distractors, the last layer
+    if st.session_state["fail-negatives"] not in negatives:
+        st.session_state["fail-negatives"] = negatives[-1]
+    st.session_state["fail-layer"] = min(st.session_state["fail-layer"], len(result.layers) - 1)
     columns = st.columns(3)
     measure = columns[0].selectbox("Measure", names, key="fail-measure", format_func=label_of)
     kind = columns[1].selectbox("Distractors of the trial", negatives, key="fail-negatives")

@@ -47,7 +47,7 @@ def test_a_second_browser_sees_the_finished_comparison_at_once(tab, server):
     ready(tab)
 
 
-@pytest.mark.parametrize("page", ["", "compare", "train_encoder", "benchmarks", "jobs", "about"])
+@pytest.mark.parametrize("page", ["", "compare", "train_encoder", "benchmarks", "projections", "jobs", "about"])
 def test_every_page_opens_in_its_frame(tab, server, page):
     tab.goto(f"{server}/{page}")
     ready(tab)
