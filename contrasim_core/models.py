@@ -187,11 +187,14 @@ def _stack_config(ref: ModelRef) -> dict[str, Any]:
 
 
 def depth_of(ref: ModelRef) -> int | None:
-    """Number of blocks, from the configuration; None where it does not say, or for models not here yet."""
+    """Index of the last layer, from the configuration; None where it does not say, or for models not here yet.
+
+    That is the number of blocks, and one more for a tower: its projection.
+    """
     part = _stack_config(ref)
     for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
         if isinstance(part.get(name), int):
-            return int(part[name])
+            return int(part[name]) + (ref.tower != "auto")
     if isinstance(part.get("depths"), list):
         return int(sum(part["depths"]))
     return len(part["convolutions"]) if isinstance(part.get("convolutions"), list) else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from contrasim_core.data import resolve_data
 from contrasim_core.data.catalog import bundled
+from contrasim_core.data.pairs import CAPTION_SIDE, IMAGE_SIDE
 from contrasim_core.errors import SpecError
 from contrasim_core.models import depth_of, expand_models, read_config, resolve_model, width_of
 from contrasim_core.refs import ModelRef
@@ -130,8 +131,18 @@ def extraction_spec(
         limit: only the first samples.
         options: further fields of the spec.
     """
-    pinned = resolve_data(data, split=split, limit=limit, column=column)
-    return ExtractionSpec(model=resolve_model(model), data=pinned, pooling=pooling, **options)
+    ref = resolve_model(model)
+    pinned = resolve_data(data, split=split, limit=limit, column=column or side_for(ref, data))
+    return ExtractionSpec(model=ref, data=pinned, pooling=pooling, **options)
+
+
+def side_for(model: ModelRef, data: str) -> str | None:
+    """The side of bundled images with captions that a model can read; None for other data."""
+    known = bundled(data)
+    if known is None or CAPTION_SIDE not in known.sides:
+        return None
+    reads = model.tower == "text" or (model.tower == "auto" and "vocab_size" in (read_config(model) or {}))
+    return CAPTION_SIDE if reads else IMAGE_SIDE
 
 
 def estimate(spec: CompareSpec, store: Store) -> str:

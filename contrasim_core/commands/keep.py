@@ -48,13 +48,13 @@ def add(commands: Any) -> None:
 
 def _zoo(options: Namespace, output: Output) -> int:
     from contrasim_core.zoo.cards import cards
-    from contrasim_core.zoo.recipes import RECIPES, SEEDS, build
+    from contrasim_core.zoo.recipes import RECIPES, build
 
     if options.action == "build":
         if not options.name:
             raise SpecError("zoo build needs a name, such as digits-vit-0, or a family, such as digits-vit.")
-        family = options.name in {item.family for item in RECIPES}
-        names = [f"{options.name}-{seed}" for seed in SEEDS] if family else [options.name]
+        family = next((item for item in RECIPES if item.family == options.name), None)
+        names = [f"{options.name}-{seed}" for seed in family.seeds] if family else [options.name]
         made = []
         for name in names:
             with output.progress() as progress:
