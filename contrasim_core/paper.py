@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -146,7 +146,6 @@ ROLES: dict[Scale, dict[str, str]] = {
         "multilingual 2": "xlm-roberta-base",
         "parallel": "facebook/xnli",
         "parallel config": "all_languages",
-        "captioned": "google-research-datasets/conceptual_captions",
         "vit": "google/vit-base-patch16-224",
         "convnext": "facebook/convnext-tiny-224",
         "bert": "bert-base-cased",
@@ -154,7 +153,8 @@ ROLES: dict[Scale, dict[str, str]] = {
         "clip": "openai/clip-vit-base-patch32",
     },
 }
-"""Who plays which part. The paper's fine-tuned ViTs were not published, so the hub has no `vision models`."""
+"""Who plays which part. The paper's fine-tuned ViTs were not published, so the hub has no `vision models`; and its
+Conceptual Captions are a list of addresses, not of images, so `captioned` must be named."""
 
 
 # What each item needs.
@@ -202,6 +202,11 @@ def _multilingual(bench: Bench, role: str, pooling: Pooling, measures: Sequence[
 
 def _captions(bench: Bench, measures: Sequence[str], *, clip: bool = False) -> RetrievalSpec:
     data = bench.source("captioned")
+    if data is None and bench.scale == "hub":
+        raise SpecError(
+            "On the hub's scale, name the images with captions (--captioned): a folder, a zip, or a hub data set. The "
+            "paper's Conceptual Captions are published as addresses, many of which are gone."
+        )
     usual = presets_paired.QUICK_CAPTION if data is None else presets_paired.PAPER_PAIRED
     options: dict[str, Any] = {
         "measures": measures,
@@ -414,7 +419,7 @@ def item(name: str) -> Item:
 
 
 def make(names: Sequence[str], bench: Bench, folder: Path) -> dict[str, Sheet]:
-    """Run the items and write each as CSV, Markdown and HTML; those that cannot be made at this scale are told apart.
+    """Run the items and write each as CSV, Markdown and HTML as soon as it is made.
 
     Args:
         names: tables and figures; all if empty.
@@ -422,32 +427,19 @@ def make(names: Sequence[str], bench: Bench, folder: Path) -> dict[str, Sheet]:
         folder: where the files go.
 
     Raises:
-        SpecError: if a name is none, or a single item that was asked for cannot be made.
+        SpecError: if a name is none, or an item cannot be made at this scale.
     """
     chosen = [item(name) for name in names] or list(ITEMS)
     sheets: dict[str, Sheet] = {}
     folder.mkdir(parents=True, exist_ok=True)
     for number, wanted in enumerate(chosen):
         step = share(bench.progress, number, len(chosen), f"{wanted.name}: ")
-        sheet = wanted.make(_at(bench, step))
+        sheet = wanted.make(replace(bench, progress=step))
         if bench.scale == "hub":
             sheet = _beside_paper(wanted.name, sheet)
         write(wanted, sheet, folder)
         sheets[wanted.name] = sheet
     return sheets
-
-
-def _at(bench: Bench, progress: Progress) -> Bench:
-    return Bench(
-        scale=bench.scale,
-        store=bench.store,
-        execution=bench.execution,
-        progress=progress,
-        seeds=bench.seeds,
-        epochs=bench.epochs,
-        rows=bench.rows,
-        sources=bench.sources,
-    )
 
 
 def write(wanted: Item, sheet: Sheet, folder: Path) -> None:

@@ -119,8 +119,10 @@ def test_on_the_hubs_scale_the_papers_numbers_stand_beside_ours(tmp_path):
 
 
 def test_what_was_not_published_is_said(tmp_path):
-    options = bench(tmp_path, scale="hub", sources={"language models": "a,b"})
+    options = bench(tmp_path, scale="hub")
     assert options.source("vision models") is None
+    with pytest.raises(SpecError, match=r"name the images with captions \(--captioned\): a folder, a zip, or a hub"):
+        paper.make(["figure-4"], options, tmp_path / "out")
 
 
 def test_the_command_lists_and_refuses(capsys):

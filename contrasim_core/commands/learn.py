@@ -89,6 +89,8 @@ def _add_bench(commands: Any) -> None:
     paper.add_argument("--table", type=int, choices=range(1, 9), action="append", metavar="1..8")
     paper.add_argument("--figure", type=int, choices=(4, 5), action="append", metavar="4|5")
     paper.add_argument("--scale", choices=("bundled", "hub"), default="bundled", help="default: %(default)s")
+    paper.add_argument("--parallel", metavar="DATA", help="parallel texts in place of the scale's own")
+    paper.add_argument("--captioned", metavar="DATA", help="images with captions; the hub's scale has none of its own")
     paper.add_argument("--list", action="store_true", help="what there is")
     paper.add_argument("--out", type=Path, metavar="FOLDER", help="default: paper-bundled or paper-hub in the cache")
     _add_encoder(parser)

@@ -28,6 +28,11 @@ def run(options: Namespace, output: Output) -> int:
             seeds=options.seeds,
             epochs=options.epochs,
             rows=None if options.rows is None else (options.rows, options.rows),
+            sources={
+                role: data
+                for role, data in (("parallel", options.parallel), ("captioned", options.captioned))
+                if data is not None
+            },
         )
         sheets = paper.make(names, bench, folder)
     for name, sheet in sheets.items():
