@@ -44,8 +44,8 @@ EXTRA = ("dot", "norm", "contrasim.norm")
 LAYERED = ("pwcca", "cka.linear", "deepdot", "deepcka", "contrasim")
 LAYERED_EXTRA = ("svcca", "dot", "norm", "contrasim.norm")
 LEARNED = ("deepdot", "deepcka", "contrasim", "contrasim.norm")
-SEEDS = {"bundled": {"layers": 2, "pairs": 1, "captions": 5}, "hub": {"layers": 5, "pairs": 1, "captions": 5}}
-TEXT_LAYERS = EncoderSpec(epochs=12, batch_rows=32)
+SEEDS = {"bundled": {"layers": 1, "pairs": 1, "captions": 5}, "hub": {"layers": 5, "pairs": 1, "captions": 5}}
+TEXT_LAYERS = EncoderSpec(epochs=9, batch_rows=24)
 TEXT_ROWS = 1000
 """Training options of the bundled BERTs here: many small steps, because an encoder needs some hundred to begin."""
 
