@@ -149,3 +149,33 @@ def test_jobs_and_down_on_an_empty_store(capsys, tmp_path):
     code, _, err = run(capsys, "jobs", "cancel", "--cache", tmp_path)
     assert code == 1
     assert "needs the id of a job" in err
+
+
+PAIRED_KEYS = {*KEYS, "layer", "pair", "pair_group", "negatives"}
+needs_phrases = pytest.mark.skipif("scenes-clip-0" not in bundled_names(), reason="no bundled models in this checkout")
+
+
+@needs_phrases
+def test_bench_multilingual_prints_records(capsys, tmp_path):
+    code, out, _ = run(
+        capsys, "bench", "multilingual", "--measures", "dot,contrasim", "--languages", "en,tr,zh", "--rows", 64,
+        "--epochs", 1, "--negatives", "random", "--json", "--cache", tmp_path,
+    )  # fmt: skip
+    found = json.loads(out)
+    assert code == 0
+    assert all(set(item) >= PAIRED_KEYS for item in found)
+    assert {item["task"] for item in found} == {"multilingual"}
+    assert {item["negatives"] for item in found} == {"random"}
+    assert {item["pair_group"] for item in found if item["measure"] == "contrasim"} == {"one", "both"}
+    assert all(0 <= item["low"] <= item["accuracy"] <= item["high"] <= 1 for item in found)
+
+
+@needs_phrases
+def test_bench_image_caption_prints_a_table_with_reasons(capsys, tmp_path):
+    code, out, _ = run(
+        capsys, "bench", "image-caption", "--models", "scenes-clip-0", "--measures", "dot,svcca", "--rows", 64,
+        "--batch", 8, "--metric", "ip", "--cache", tmp_path,
+    )  # fmt: skip
+    assert code == 0
+    assert "Image-caption" in out and "faiss" in out
+    assert "svcca: with batches of 8 rows and 64 features svcca is at its maximum for any data." in out

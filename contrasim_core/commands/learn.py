@@ -84,6 +84,8 @@ def _add_bench(commands: Any) -> None:
     pairs.add_argument("--text", default=",".join(TEXT_MODELS), help="text models (default: %(default)s)")
     pairs.add_argument("--negatives", default="random,faiss", help="kinds of distractors (default: %(default)s)")
     pairs.add_argument("--batch", type=int, help="rows of a batch (default: 8 sentences, 64 images)")
+    pairs.add_argument("--metric", choices=("l2", "ip"), help="of FAISS: Euclidean distance (default) or inner product")
+    pairs.add_argument("--index", choices=("flat", "ivf"), help="of FAISS: exact (default), or for pools of millions")
     pairs.add_argument("--config", help="configuration of a hub data set, such as all_languages of XNLI")
     paper = parser.add_argument_group("paper: tables and figures of arXiv:2303.16992; all, if none is named")
     paper.add_argument("--table", type=int, choices=range(1, 9), action="append", metavar="1..8")

@@ -35,6 +35,8 @@ def spec_of(options: Namespace) -> RetrievalSpec:
         "seeds": tuple(range(options.seeds if options.seeds is not None else 1)),
         "negatives": presets_paired.negatives(options.negatives),
         "batch": options.batch,
+        "metric": options.metric,
+        "index": options.index,
     }
     if options.rows is not None:
         shared["rows"] = (options.rows, options.rows)
