@@ -218,7 +218,7 @@ class _Run:
     def _encode(self, encoder: ContraSim, source: int, layer: int) -> Tensor:
         name = self.names[source]
         anchors = None
-        if encoder.is_relative:
+        if encoder.measure().needs_anchors:
             if self.task.train is None:
                 raise SpecError("contrasim.relative needs representations of training samples. Give train.")
             anchors = encoder.anchors_of(self.task.train[name][layer])
