@@ -13,8 +13,8 @@ from contrasim_core.extraction import Execution, run_extraction
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.projection import Matrix, Timer, aligned, moved, project, separation
 from contrasim_core.projection_results import Projection
-from contrasim_core.retrieval_runs import names_of, train_pairs
-from contrasim_core.specs import ExtractionSpec, ProjectionSpec
+from contrasim_core.retrieval_runs import train_pairs
+from contrasim_core.specs import ExtractionSpec, ProjectionSpec, names_of
 from contrasim_core.store import Store
 
 

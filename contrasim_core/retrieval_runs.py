@@ -17,7 +17,7 @@ from contrasim_core.extraction import Execution, run_extraction
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.results import write_json
 from contrasim_core.retrieval_results import RetrievalResult
-from contrasim_core.specs import ENCODER_KINDS, EncoderKind, ExtractionSpec, PairedSpec, RetrievalSpec
+from contrasim_core.specs import ENCODER_KINDS, EncoderKind, ExtractionSpec, PairedSpec, RetrievalSpec, names_of
 from contrasim_core.store import Store
 
 if TYPE_CHECKING:
@@ -72,13 +72,6 @@ def _train(spec: PairedSpec, store: Store, execution: Execution, progress: Progr
 
     title = f"{spec.encoder.encoder}, {len(spec.pairs)} pairs of {', '.join(names)}, {len(spec.seeds)} seeds"
     return store.write(spec, title, fill)
-
-
-def names_of(sources: Sequence[ExtractionSpec]) -> tuple[str, ...]:
-    """What sources are called: sides of the data where one model reads them all, else models."""
-    if len({item.model for item in sources}) == 1:
-        return tuple((item.data.column or item.data.label).partition(" of ")[0] for item in sources)
-    return tuple(item.model.label for item in sources)
 
 
 def _layers(

@@ -341,10 +341,8 @@ class RetrievalSpec(Spec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the sources are called: sides of the data where one model reads them all, else models."""
-        if len({item.model for item in self.test}) == 1:
-            return tuple((item.data.column or item.data.label).partition(" of ")[0] for item in self.test)
-        return tuple(item.model.label for item in self.test)
+        """What the sources are called."""
+        return names_of(self.test)
 
     @property
     def trained_pairs(self) -> tuple[tuple[int, int], ...]:
@@ -395,6 +393,13 @@ class ProjectionSpec(Spec):
         require(self.neighbours >= 2, f"ProjectionSpec.neighbours is {self.neighbours}. It must be 2 or more.")
         pairs = len(self.training.pairs) if self.training is not None else 1
         require(0 <= self.pair < pairs, f"ProjectionSpec.pair is {self.pair}; the training has {pairs} pairs.")
+
+
+def names_of(sources: tuple[ExtractionSpec, ...]) -> tuple[str, ...]:
+    """What sources are called: sides of the data where one model reads them all, else models."""
+    if len({item.model for item in sources}) == 1:
+        return tuple((item.data.column or item.data.label).partition(" of ")[0] for item in sources)
+    return tuple(item.model.label for item in sources)
 
 
 def _check_pairs(owner: str, pairs: tuple[tuple[int, int], ...], sources: int) -> None:
