@@ -18,6 +18,7 @@ from contrasim_core.refs import DatasetRef, ModelRef, digest
 SPEC_FORMAT = 1
 Pooling = Literal["cls", "mean", "last", "word", "spatial-mean"]
 Dtype = Literal["float32", "float16", "bfloat16"]
+LossKind = Literal["supcon", "eq3"]
 EncoderKind = Literal["contrasim", "contrasim.norm", "contrasim.relative", "deepdot", "deepcka"]
 Protocol = Literal["seen", "unseen", "transfer"]
 Negatives = Literal["random", "faiss"]
@@ -127,7 +128,7 @@ class EncoderSpec(Spec):
     encoder: EncoderKind = "contrasim"
     hidden: tuple[int, ...] = (512, 256)
     out_dim: int = 128
-    loss: Literal["supcon", "eq3"] = "supcon"
+    loss: LossKind = "supcon"
     temperature: float = 0.07
     learning_rate: float = 1e-3
     weight_decay: float = 0.0

@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from contrasim_core.activations import Activations, Matrix, as_matrix, by_model, check_paired
+from contrasim_core.encoder.loop import Trained
 from contrasim_core.encoder.measures import learned_measure
 from contrasim_core.encoder.net import encode, widths
 from contrasim_core.encoder.relative import relative
-from contrasim_core.encoder.training import Trained, Units, train
+from contrasim_core.encoder.training import Units, train
 from contrasim_core.errors import (
     DamagedArtifactError,
     EncoderError,

@@ -12,8 +12,8 @@ import contrasim_core as cs
 from contrasim_core import benchmarks
 from contrasim_core.activations import Activations
 from contrasim_core.benchmarks.layer_prediction import LayerPrediction
+from contrasim_core.encoder.loop import Trained
 from contrasim_core.encoder.measures import learned_measure
-from contrasim_core.encoder.training import Trained
 from contrasim_core.errors import SpecError, UnknownMeasureError
 from contrasim_core.results import BenchmarkResult, TrainingCurve
 from contrasim_core.specs import ENCODER_KINDS

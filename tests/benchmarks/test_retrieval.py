@@ -11,7 +11,7 @@ from contrasim_core.activations import Activations
 from contrasim_core.benchmarks.retrieval import Retrieval, judge_batches, random_distractors
 from contrasim_core.benchmarks.statistics import unit_interval, wilson
 from contrasim_core.encoder.contrasim import ContraSim
-from contrasim_core.encoder.training import Trained
+from contrasim_core.encoder.loop import Trained
 from contrasim_core.errors import PairingError, SpecError
 from contrasim_core.measure.batched import batched
 from contrasim_core.measure.table import closed_form

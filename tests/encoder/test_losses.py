@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from contrasim_core.encoder import losses
 from contrasim_core.encoder.losses import equation3, positives_only, supcon
 from contrasim_core.encoder.training import Units
 
@@ -109,3 +110,34 @@ def test_positives_only_has_no_pull_on_negative_pairs(s, positives):
     supcon(y, positives, TEMPERATURE).sum().backward()
     off = ~positives & ~torch.eye(12, dtype=torch.bool)
     assert bool((y.grad[:, off] > 0).all())
+
+
+@pytest.mark.parametrize("alike", ["dot", "norm"])
+@pytest.mark.parametrize("loss", ["supcon", "eq3"])
+@pytest.mark.parametrize("floats", [2**18, 7 * 24, 24, 1])
+def test_contrast_of_pairs_is_the_general_loss_and_its_gradient(loss, alike, floats, monkeypatch):
+    """However many encoders and rows are looked at together, and with a row that is equal to its partner."""
+    monkeypatch.setattr(losses, "BLOCK_FLOATS", floats)
+    raw = torch.randn(3, 24, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    raw[1, 15] = raw[1, 3]
+    z = torch.nn.functional.normalize(raw, dim=2)
+    fast, slow = z.clone().requires_grad_(), z.clone().requires_grad_()
+    values = losses.paired_contrast(fast, loss, TEMPERATURE, alike)
+    cosines = slow @ slow.transpose(1, 2)
+    s = 1 - (2 - 2 * cosines).clamp(min=1e-6).sqrt() if alike == "norm" else cosines
+    partners = torch.eye(24, dtype=torch.bool).roll(12, 0)
+    expected = {"supcon": supcon, "eq3": equation3}[loss](s, partners, TEMPERATURE)
+    torch.testing.assert_close(values, expected, rtol=1e-12, atol=1e-12)
+    scale = torch.tensor([1.0, 2.0, -0.5], dtype=torch.float64)
+    (values * scale).sum().backward()
+    (expected * scale).sum().backward()
+    torch.testing.assert_close(fast.grad, slow.grad, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["supcon", "eq3"])
+def test_contrast_of_pairs_stands_a_small_temperature(loss):
+    z = torch.nn.functional.normalize(torch.randn(2, 12, 40, generator=torch.Generator().manual_seed(0)), dim=2)
+    z.requires_grad_()
+    values = losses.paired_contrast(z, loss, 0.001)
+    values.sum().backward()
+    assert bool(torch.isfinite(values).all() and torch.isfinite(z.grad).all())

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from contrasim_core.encoder.loop import Split
 from contrasim_core.encoder.losses import supcon
 from contrasim_core.encoder.net import encode, widths
-from contrasim_core.encoder.paired import Sides, _split, _Training, train_pairs
+from contrasim_core.encoder.paired import PairTraining, Sides, train_pairs
 from contrasim_core.errors import EncoderError, RunCancelled
 from contrasim_core.progress import Cancellable
 from contrasim_core.specs import ENCODER_KINDS, EncoderSpec
@@ -52,7 +53,7 @@ def test_of_unequal_widths_each_side_keeps_its_place():
     spec = EncoderSpec(**SMALL)
     for width in ((12, 7, 5), (7, 12, 5)):
         mixed = sides(width=width)
-        training = _Training(mixed, spec, [((0, 1), 0)], *_split(mixed.rows, spec), torch.device("cpu"))
+        training = PairTraining(mixed, spec, [((0, 1), 0)], Split.of(mixed.rows, spec), torch.device("cpu"))
         rows = torch.arange(5)
         z = training._encode([rows], [1])[0]
         weights = training.net.single(0)
@@ -63,7 +64,7 @@ def test_of_unequal_widths_each_side_keeps_its_place():
 def test_the_loss_is_that_of_pairs_written_out():
     """NT-Xent: each row against all other rows of both sides, its partner the only positive."""
     spec = EncoderSpec(**SMALL)
-    training = _Training(sides(), spec, [((0, 1), 0)], *_split(96, spec), torch.device("cpu"))
+    training = PairTraining(sides(), spec, [((0, 1), 0)], Split.of(96, spec), torch.device("cpu"))
     z = torch.nn.functional.normalize(torch.randn(1, 8, 5, generator=torch.Generator().manual_seed(0)), dim=2)
     total = 0.0
     for i in range(8):
@@ -98,11 +99,11 @@ def test_positives_alone_pull_all_rows_together():
 def test_anchors_are_training_rows():
     spec = EncoderSpec(**SMALL, encoder="contrasim.relative")
     made = sides()
-    train, held_out = _split(made.rows, spec)
-    assert len(held_out) == 9
+    split = Split.of(made.rows, spec)
+    assert len(split.held_out) == 9
     for item in train_pairs(made, spec, [(0, 1)], (0, 1)):
         assert len(set(item.anchors)) == 10
-        assert set(item.anchors) <= set(train.tolist())
+        assert set(item.anchors) <= set(split.train.tolist())
 
 
 def test_what_cannot_be_trained_on_is_said():

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from contrasim_core.encoder import training
+from contrasim_core.encoder import loop
+from contrasim_core.encoder.loop import Split
 from contrasim_core.encoder.net import encode, widths
-from contrasim_core.encoder.training import Units, train
+from contrasim_core.encoder.training import LayerTraining, Units, train
 from contrasim_core.errors import EncoderError, RunCancelled
 from contrasim_core.progress import Cancellable
 from contrasim_core.specs import ENCODER_KINDS, EncoderSpec
@@ -73,21 +74,21 @@ def test_groups_that_fit_the_memory_give_the_same_encoders(kind, made, monkeypat
     spec = EncoderSpec(encoder=kind, **SMALL)
     whole = train(made, spec, (0, 1, 2))
     built = []
-    original = training.StackedEncoder
+    original = loop.StackedEncoder
 
     def spy(*arguments):
         built.append(arguments[-1])
         return original(*arguments)
 
-    monkeypatch.setattr(training, "StackedEncoder", spy)
-    monkeypatch.setattr(training, "MEMORY_BUDGET", 2 * 4 * 12 * 32 * (16 + 12 + 2 * 8) * 3)
+    monkeypatch.setattr(loop, "StackedEncoder", spy)
+    monkeypatch.setattr(loop, "MEMORY_BUDGET", 2 * 4 * 12 * 32 * (16 + 12 + 2 * 8) * 3)
     reports = []
     parts = train(made, spec, (0, 1, 2), progress=lambda done, total, *_, **_facts: reports.append(done / total))
     assert built == [[0, 1], [2]]
     assert max(difference(a, b) for a, b in zip(whole, parts, strict=True)) < 1e-5
     assert reports == pytest.approx([done / 6 for done in range(1, 7)])
     built.clear()
-    monkeypatch.setattr(training, "MEMORY_BUDGET", 1)
+    monkeypatch.setattr(loop, "MEMORY_BUDGET", 1)
     train(made, spec, (0, 1, 2))
     assert built == [[0], [1], [2]]
 
@@ -119,7 +120,7 @@ def test_deepdot_says_nothing_of_the_loss_option(made):
 def test_rows_held_out_are_not_trained_on():
     """Spoiling the held-out rows moves the held-out accuracy and nothing else."""
     clean, spoiled = units(), units()
-    rows = list(training._Split.of(clean, EncoderSpec(**SMALL)).held_out)
+    rows = Split.of(clean.rows, EncoderSpec(**SMALL)).held_out
     assert len(rows) == 9
     for matrix in spoiled.flat:
         matrix[rows] = torch.randn(len(rows), matrix.shape[1], generator=torch.Generator().manual_seed(0))
@@ -132,7 +133,7 @@ def test_rows_held_out_are_not_trained_on():
 def test_anchors_are_training_rows_and_differ_by_seed(made):
     spec = EncoderSpec(**SMALL, encoder="contrasim.relative")
     first, second = train(made, spec, (0, 1))
-    allowed = set(training._Split.of(made, spec).train)
+    allowed = set(Split.of(made.rows, spec).train.tolist())
     for found in (first, second):
         assert len(set(found.anchors)) == 10
         assert set(found.anchors) <= allowed
@@ -147,16 +148,16 @@ def test_nothing_held_out_leaves_the_accuracy_curve_empty(made):
 def test_a_rest_of_a_few_rows_is_no_step():
     """35 rows in batches of 32: the last three say nothing."""
     losses = []
-    training_ = training._Training(
+    training_ = LayerTraining(
         units(n=35),
         EncoderSpec(**SMALL, held_out=0.0),
         (0,),
-        training._Split(tuple(range(35)), ()),
+        Split(torch.arange(35), torch.arange(0)),
         torch.device("cpu"),
     )
     original = training_._loss
     training_._loss = lambda z: losses.append(z.shape[2]) or original(z)
-    training_._epoch()
+    training_.epoch()
     assert losses == [32]
 
 
@@ -179,7 +180,7 @@ def test_unequal_widths_keep_the_order_of_their_units():
     ]
     mixed = Units(tuple(layers), ("a", "b"), tuple(map(str, range(4))))
     spec = EncoderSpec(**SMALL)
-    training_ = training._Training(mixed, spec, (0, 3), training._Split.of(mixed, spec), torch.device("cpu"))
+    training_ = LayerTraining(mixed, spec, (0, 3), Split.of(mixed.rows, spec), torch.device("cpu"))
     rows = [torch.arange(5), torch.arange(5, 10)]
     z = training_._encode(rows)
     for e in range(2):
