@@ -90,8 +90,12 @@ def _images(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def is_image(name: str) -> bool:
     """Whether a file is one of the images, and no hidden file that an operating system put beside them."""
-    path = Path(name)
-    return path.suffix.lower() in IMAGE_TYPES and not any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    return Path(name).suffix.lower() in IMAGE_TYPES and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file is an operating system's own, such as those that macOS puts into archives."""
+    return any(part.startswith((".", "__MACOSX")) for part in Path(name).parts)
 
 
 def _decoded(items: Iterable[tuple[str, bytes]], ref: DatasetRef) -> tuple[list[str], list[Image]]:

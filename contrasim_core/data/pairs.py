@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from contrasim_core.data.base import Image, Inputs
-from contrasim_core.data.files import IMAGE_TYPES, TABLE_TYPES, decode_image, is_image
+from contrasim_core.data.files import IMAGE_TYPES, TABLE_TYPES, decode_image, is_hidden, is_image
 from contrasim_core.errors import DataError
 from contrasim_core.refs import DatasetRef, SampleSet, digest
 
@@ -85,9 +85,15 @@ class PairedData:
         return self.take(kept)
 
     def part(self, split: str) -> PairedData:
-        """`train`, `test` (a third, chosen once) or `all`; `train` and `test` are shuffled."""
+        """`train`, `test` (a third, chosen once) or `all`; `train` and `test` are shuffled.
+
+        Raises:
+            DataError: if it is none of them.
+        """
         if split == "all":
             return self
+        if split not in ("train", "test"):
+            raise DataError(f"There is no split {split!r} of this data. It can be: train, test, all.")
         order = np.random.RandomState(0).permutation(len(self))
         border = int(len(self) * TEST_SHARE)
         return self.take([int(i) for i in (order[:border] if split == "test" else order[border:])])
@@ -198,7 +204,7 @@ def _find(path: Path, ref: DatasetRef) -> tuple[pd.DataFrame, Callable[[str], by
     """The table of captions, and how the content of an image is read."""
     if path.suffix == ".zip":
         names = _names(path)
-        table = _single([name for name in names if Path(name).suffix in TABLE_TYPES], ref)
+        table = _single([name for name in names if Path(name).suffix in TABLE_TYPES and not is_hidden(name)], ref)
         with zipfile.ZipFile(path) as archive, archive.open(table) as stream:
             return _table(Path(table), stream), _reader(path, str(Path(table).parent))
     table_file = path if path.is_file() else path / _single(_tables(path), ref)
@@ -210,7 +216,8 @@ def _find(path: Path, ref: DatasetRef) -> tuple[pd.DataFrame, Callable[[str], by
 
 
 def _tables(folder: Path) -> list[str]:
-    return [str(item.relative_to(folder)) for item in sorted(folder.rglob("*")) if item.suffix in TABLE_TYPES]
+    names = [str(item.relative_to(folder)) for item in sorted(folder.rglob("*")) if item.suffix in TABLE_TYPES]
+    return [name for name in names if not is_hidden(name)]
 
 
 def _single(tables: Sequence[str], ref: DatasetRef) -> str:

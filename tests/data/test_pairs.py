@@ -117,6 +117,23 @@ def test_images_and_captions_from_a_folder_a_table_and_zips(tmp_path):
         assert int(image.images[3][0, 0, 0]) == 60
 
 
+def test_files_that_an_operating_system_puts_beside_them_are_passed_over(tmp_path):
+    folder = captioned(tmp_path)
+    archive = tmp_path / "mac.zip"
+    with zipfile.ZipFile(archive, "w") as whole:
+        for file in folder.iterdir():
+            whole.write(file, file.name)
+            whole.writestr(f"__MACOSX/._{file.name}", b"resource fork")
+    (folder / "._captions.csv").write_bytes(b"resource fork")
+    for source in (archive, folder):
+        assert len(load_data(source, column=column_of("image", BOTH), split="all")) == 9
+
+
+def test_a_split_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"no split 'validation' of this data\. It can be: train, test, all\."):
+        load_data(captioned(tmp_path), column=column_of("image", BOTH), split="validation")
+
+
 def test_one_caption_of_each_image_is_kept(tmp_path):
     rows = "".join(f"{n}.png,caption {n} number {k}\n" for n in range(9) for k in range(3))
     found = load_data(captioned(tmp_path, rows), column=column_of("caption", BOTH), split="all")
