@@ -13,10 +13,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from contrasim_core.errors import RepresentationError
+from contrasim_core.linalg import RANK_TOLERANCE
 from contrasim_core.measure.base import MeasureSpec
 
 Stack = Float[Tensor, "*batch n d"]
 Scores = Float[Tensor, "*batch"]
+TRUNCATING = ("svcca",)
+"""Measures that keep leading directions only, so that few rows need not fill the space."""
 Batched = Callable[[Tensor, Tensor], Tensor]
 """From x [..., n, dx] and y [..., n, dy], whose leading axes broadcast, to scores [...]; NaN where undefined."""
 
@@ -36,9 +39,15 @@ def why_undefined(spec: MeasureSpec, n: int, dx: int, dy: int) -> str:
         return f"{spec.id} needs at least {spec.min_samples} samples; a batch has {n}"
     if spec.same_width and dx != dy:
         return f"{spec.id} needs equal widths; the sides have {dx} and {dy}"
-    if spec.saturates and n <= max(dx, dy) + 1:
-        return f"with batches of {n} rows and {max(dx, dy)} features {spec.id} is at its maximum for any data"
+    if spec.saturates and spec.id not in TRUNCATING and n <= _deciding(spec, dx, dy) + 1:
+        features = _deciding(spec, dx, dy)
+        return f"with batches of {n} rows and {features} features {spec.id} is at its maximum for any data"
     return ""
+
+
+def _deciding(spec: MeasureSpec, dx: int, dy: int) -> int:
+    """The width that makes a measure reach its maximum: of what explains, in a regression; else of either side."""
+    return dy if spec.id.startswith("regression") else max(dx, dy)
 
 
 def _gram(x: Tensor) -> Tensor:
@@ -48,6 +57,11 @@ def _gram(x: Tensor) -> Tensor:
     scale = x.abs().amax((-2, -1), keepdim=True)
     centred = torch.where(centred.abs() <= 1e-12 * scale, 0.0, centred)
     return centred @ centred.transpose(-1, -2)
+
+
+def _whole(gram: Tensor) -> Tensor:
+    """Zero for a batch with NaN or infinity, of which nothing is defined and on which decompositions fail."""
+    return torch.where(torch.isfinite(gram).all(-1, keepdim=True).all(-2, keepdim=True), gram, 0.0)
 
 
 def _inner(k: Tensor, l: Tensor) -> Tensor:  # noqa: E741 - K and L as in the paper
@@ -107,7 +121,7 @@ def hsic(x: Stack, y: Stack) -> Scores:
 
 def procrustes(x: Stack, y: Stack) -> Scores:
     """Orthogonal Procrustes: the singular values of X'Y are those of the product of the Gram matrices' square roots."""
-    k, l = _gram(x), _gram(y)  # noqa: E741
+    k, l = _whole(_gram(x)), _whole(_gram(y))  # noqa: E741
     nuclear = torch.linalg.svdvals(_root(k) @ _root(l)).sum(-1)
     return _ratio(nuclear, (_trace(k) * _trace(l)).sqrt())
 
@@ -116,6 +130,26 @@ def _root(gram: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(gram)
     root: Tensor = (vectors * values.clamp(min=0).sqrt()[..., None, :]) @ vectors.transpose(-1, -2)
     return root
+
+
+def svcca(x: Stack, y: Stack, threshold: float, summary: str) -> Scores:
+    """SVCCA: the left singular vectors are the eigenvectors of the Gram matrices."""
+    u, ku = _leading(x, threshold)
+    v, kv = _leading(y, threshold)
+    block = u.transpose(-1, -2) @ v
+    rho = torch.linalg.svdvals(block).clamp(max=1.0)
+    total = rho.sum(-1) if summary == "rho" else rho.square().sum(-1)
+    return _ratio(total, torch.minimum(ku, kv))
+
+
+def _leading(x: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """Left singular vectors that explain `threshold` of the variance, the others zero; and how many."""
+    values, vectors = torch.linalg.eigh(_whole(_gram(x)))
+    values, vectors = values.flip(-1).clamp(min=0), vectors.flip(-1)
+    values = torch.where(values > RANK_TOLERANCE**2 * values[..., :1], values, 0.0)
+    total = values.sum(-1, keepdim=True)
+    kept = (values.cumsum(-1) - values < threshold * total) & (values > 0)
+    return vectors * kept[..., None, :], kept.sum(-1)
 
 
 def mean_dot(x: Stack, y: Stack) -> Scores:
@@ -149,6 +183,7 @@ _FORMS: dict[str, Callable[..., Tensor]] = {
     "cka.rbf": rbf_cka,
     "hsic.linear": hsic,
     "procrustes": procrustes,
+    "svcca": svcca,
     "dot": mean_dot,
     "norm": mean_norm,
     "contrasim": mean_dot,
