@@ -51,11 +51,14 @@ def test_a_layerwise_table_has_layers_down_and_measures_across(tmp_path):
     ]
     assert "Chance 9.1 %" in sheets["table-7"].caption
     files = {file.name for file in (tmp_path / "out").iterdir()}
-    assert files == {"table-7.csv", "table-7.md", "table-7.html"}
+    assert files == {"table-7.csv", "table-7-numbers.csv", "table-7.md", "table-7.html"}
+    laid_out = pd.read_csv(tmp_path / "out/table-7.csv", index_col=0, dtype=str)
+    assert list(laid_out.columns) == list(wide.columns)
+    assert (laid_out.to_numpy() == wide.to_numpy()).all()
     markdown = (tmp_path / "out/table-7.md").read_text(encoding="utf-8")
     assert markdown.startswith("# Table 7. Multilingual benchmark, further measures\n\n| layer | random: Dot product |")
-    long = pd.read_csv(tmp_path / "out/table-7.csv")
-    assert {"measure", "negatives", "layer", "accuracy", "low", "high", "chance", "trials"} <= set(long.columns)
+    long = pd.read_csv(tmp_path / "out/table-7-numbers.csv")
+    assert {"measure", "negatives", "layer", "pair", "accuracy", "low", "high", "chance", "trials"} <= set(long.columns)
 
 
 @needs_models
@@ -116,6 +119,19 @@ def test_on_the_hubs_scale_the_papers_numbers_stand_beside_ours(tmp_path):
     assert list(wide.index) == [*map(str, range(1, 7)), *(f"paper: {layer}" for layer in range(1, 13))]
     assert wide.loc["paper: 12"].iloc[-1] == "98.9 ± 0.8"
     assert "[" in wide.loc["1"].iloc[0]
+
+
+@needs_models
+def test_layer_tables_of_the_hub_have_the_papers_columns_under_ours(tmp_path):
+    """There are no vision models on the hub: the paper's last two columns have nothing to stand beside."""
+    roles = {"language models": "docs-bert-0,docs-bert-1", "text 1": "python-docs", "text 2": "library-docs"}
+    made = paper.make(["table-1"], bench(tmp_path, scale="hub", rows=(40, 40), sources=roles), tmp_path / "out")
+    wide = made["table-1"].wide
+    assert list(wide.columns) == ["python-docs", "library-docs"]
+    assert wide.loc["paper: Linear CKA"].tolist() == ["71.66", "76.66"]
+    assert "paper: ContraSim, trained on the second" in wide.index
+    assert (wide != "–").all().all()
+    assert all(text.startswith(("python-docs: ", "library-docs: ")) for text in made["table-1"].says)
 
 
 def test_what_was_not_published_is_said(tmp_path):
