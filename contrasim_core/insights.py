@@ -1,18 +1,21 @@
 """What a finished benchmark says, in plain sentences made from its numbers; none where the intervals do not bear it.
 
-Two accuracies are said to differ only if their 95 % intervals do not meet, and to be alike only if each lies within the
-other's interval. Over several layers the interval is the mean of the layers' intervals, which is wider than that of the
-mean.
+Two accuracies are said to differ only if their 95 % intervals do not meet. Over several layers the interval is the mean
+of the layers' intervals, which is wider than that of the mean.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from contrasim_core.glossary import label_of
 from contrasim_core.results import BenchmarkResult
@@ -21,6 +24,7 @@ from contrasim_core.retrieval_results import RetrievalResult
 THING = {"multilingual": "translations", "image-caption": "captions"}
 LEARNED = ("contrasim", "contrasim.norm", "contrasim.relative", "deepdot", "deepcka")
 REFERENCE = "cka.linear"
+LEAST_BATCHES = 5
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,6 @@ class Share:
     def above(self, other: Share) -> bool:
         """Whether it is higher for sure: the intervals do not meet."""
         return self.low > other.high
-
-    def alike(self, other: Share) -> bool:
-        """Whether the data do not tell them apart."""
-        return self.low <= other.value <= self.high and other.low <= self.value <= other.high
 
 
 def of_retrieval(result: RetrievalResult) -> list[Insight]:
@@ -113,10 +113,11 @@ def _winners(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
         a, b = (max(part, key=lambda name: part[name].value) for part in (learned, formulas))
         first, second = (a, b) if here[a].value >= here[b].value else (b, a)
         if here[first].above(here[second]):
-            kind = "learned" if second == a else "closed-form"
+            kind, others = ("learned", learned) if second == a else ("closed-form", formulas)
+            which = f"the best of the {len(others)} {kind} measures" if len(others) > 1 else f"the only {kind} measure"
             yield Insight(
                 f"Against {'retrieved' if negatives == 'faiss' else 'random'} distractors {label_of(first)} finds "
-                f"{here[first].value:.0f} % of {THING[result.task]}, the best {kind} measure, {label_of(second)}, "
+                f"{here[first].value:.0f} % of {THING[result.task]}, {which} run here, {label_of(second)}, "
                 f"{here[second].value:.0f} %.",
                 (first, second),
                 (negatives,),
@@ -159,32 +160,49 @@ def _sharing(lines: pd.DataFrame) -> Iterator[Insight]:
 
 
 def _models(result: RetrievalResult) -> Iterator[Insight]:
-    """Two models that one measure tells apart and another does not: the difference is the measure's."""
-    frame = result.to_pandas()
-    frame = frame[frame["accuracy"].notna()]
-    texts = sorted({b for _, b in result.pairs})
-    for first, second in combinations(texts, 2):
-        names = [result.sources[place] for place in (first, second)]
+    """Two models that one measure tells apart and another does not: the difference is the measure's.
+
+    Judged by the gap between the two models in each batch, which both are shown: the reference's gap is there, the
+    learned measure's lies within half of it, and the one is larger than the other, all by 95 % intervals over batches.
+    """
+    for first, second in combinations(sorted({b for _, b in result.pairs}), 2):
         for negatives in ("faiss", "random"):
-            shares = {}
-            for measure in (REFERENCE, "contrasim"):
-                rows = frame[(frame["measure"] == measure) & (frame["negatives"] == negatives)]
-                parts = [_share(rows[rows["pair"].str.endswith(f"→ {name}")]) for name in names]
-                if len(rows):
-                    shares[measure] = parts
-            if len(shares) < 2:
+            gaps = [_gaps(result, measure, negatives, first, second) for measure in (REFERENCE, "contrasim")]
+            if any(gap is None or len(gap) < LEAST_BATCHES for gap in gaps):
                 continue
-            reference, learned = shares[REFERENCE], shares["contrasim"]
-            apart = reference[0].above(reference[1]) or reference[1].above(reference[0])
-            if apart and learned[0].alike(learned[1]):
-                gaps = [abs(item[0].value - item[1].value) for item in (reference, learned)]
+            reference, learned = (np.asarray(gap) for gap in gaps)
+            sign = 1 if reference.mean() >= 0 else -1
+            half = abs(reference.mean()) / 2
+            low, high = _mean_interval(learned)
+            if _mean_interval(sign * reference)[0] > 0 and -half < low and high < half:
+                if _mean_interval(sign * (reference - learned))[0] <= 0:
+                    continue
+                names = [result.sources[place] for place in (first, second)]
                 yield Insight(
-                    f"{label_of(REFERENCE)} separates {names[0]} from {names[1]} by {gaps[0]:.0f} points, "
-                    f"{label_of('contrasim')} by {gaps[1]:.0f}: the difference is the measure's, not the models'.",
+                    f"{label_of(REFERENCE)} separates {names[0]} from {names[1]} by "
+                    f"{100 * abs(reference.mean()):.0f} points, {label_of('contrasim')} by "
+                    f"{100 * abs(learned.mean()):.0f}: most of that difference is the measure's, not the models'.",
                     (REFERENCE, "contrasim"),
                     (negatives,),
                 )
                 break
+
+
+def _gaps(result: RetrievalResult, measure: str, negatives: str, first: int, second: int) -> NDArray[np.float64] | None:
+    """[batches] share of trials won on captions read by one model, less that by the other; None where unjudged."""
+    made = result.choices.get(f"{measure}|{negatives}|all")
+    if made is None:
+        return None
+    sides = [[place for place, pair in enumerate(result.pairs) if pair[1] == text] for text in (first, second)]
+    won = [made.won[places].astype(np.float64).mean((0, 1)) for places in sides]
+    gap = won[0] - won[1]
+    return gap if bool(np.isfinite(gap).all()) else None
+
+
+def _mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % t interval of a mean."""
+    margin = float(stdtrit(len(values) - 1, 0.975)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()) - margin, float(values.mean()) + margin
 
 
 def of_layer_prediction(result: BenchmarkResult) -> list[Insight]:
@@ -211,8 +229,8 @@ def of_layer_prediction(result: BenchmarkResult) -> list[Insight]:
             if here[first].above(here[second]):
                 found.append(
                     Insight(
-                        f"On {protocol} models {label_of(first)} is ahead of every other measure: "
-                        f"{here[first].value:.0f} %, the next, {label_of(second)}, {here[second].value:.0f} %.",
+                        f"On {protocol} models {label_of(first)} is ahead of the {len(here) - 1} other measures run "
+                        f"here: {here[first].value:.0f} %, the next, {label_of(second)}, {here[second].value:.0f} %.",
                         (first, second),
                         protocols=(protocol,),
                     )
