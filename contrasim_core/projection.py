@@ -107,7 +107,7 @@ def separation(rows: Matrix, points: Matrix, item: Sequence[int], source: Sequen
     found: dict[str, float | None] = {"retrieval": retrieval(unit, items, sources)}
     for name, labels in (("silhouette by item", items), ("silhouette by source", sources)):
         kinds = len(np.unique(labels))
-        found[name] = float(silhouette_score(unit, labels)) if 2 <= kinds < len(labels) else None
+        found[name] = float(silhouette_score(unit, labels, metric="cosine")) if 2 <= kinds < len(labels) else None
     near = min(5, (len(rows) - 1) // 2)
     found["trustworthiness"] = float(trustworthiness(unit, points, n_neighbors=near)) if near >= 1 else None
     return found

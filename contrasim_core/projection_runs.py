@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from contrasim_core.extraction import Execution, run_extraction
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.projection import Matrix, Timer, aligned, moved, project, separation
 from contrasim_core.projection_results import Projection
-from contrasim_core.retrieval_runs import train_pairs
-from contrasim_core.specs import ExtractionSpec, ProjectionSpec, names_of
+from contrasim_core.refs import DatasetRef
+from contrasim_core.retrieval_runs import leaks, train_pairs
+from contrasim_core.specs import ExtractionSpec, PairedSpec, ProjectionSpec, names_of
 from contrasim_core.store import Store
 
 
@@ -67,6 +69,8 @@ def _project(spec: ProjectionSpec, store: Store, execution: Execution, progress:
     rows = np.concatenate([np.pad(part, ((0, 0), (0, wide - part.shape[1]))) for part in raw])
     before = project(rows, spec.method, neighbours=spec.neighbours, seed=spec.seed)
     numbers = {"before": separation(rows, before, item.tolist(), source.tolist())}
+    if len({part.model.name for part in spec.sources}) > 1:  # coordinates of two models have nothing in common
+        numbers["before"] = dict.fromkeys(numbers["before"]) | {"trustworthiness": numbers["before"]["trustworthiness"]}
     after = None
     if encoded is not None:
         start = before if spec.method == "umap" else None
@@ -120,6 +124,12 @@ def _layer(source: ExtractionSpec, index: int, store: Store, execution: Executio
     return chosen[0]
 
 
+def _leaks(training: PairedSpec, shown: DatasetRef) -> tuple[int, ...]:
+    """Training samples that are among those shown, in any form: the benchmark leaves them out of training too."""
+    forms = [load_data(replace(shown, column=source.data.column)) for source in training.sources]
+    return leaks(training.sources, forms)
+
+
 def _encoded(
     spec: ProjectionSpec,
     names: tuple[str, ...],
@@ -132,7 +142,7 @@ def _encoded(
     """Rows after the encoder, source by source; None without one."""
     if spec.training is None:
         return None
-    training = spec.training
+    training = spec.training.replace(leave_out=spec.training.leave_out or _leaks(spec.training, spec.sources[0].data))
     found = train_pairs(training, store=store, execution=execution, progress=progress)
     encoder = found[spec.pair * len(training.seeds)][1]
     parts = []

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from contrasim_core.errors import SpecError
+from contrasim_core import figures, projection_runs
+from contrasim_core.errors import EncoderError, SpecError
 from contrasim_core.models import bundled_names
-from contrasim_core.presets_paired import multilingual_spec
+from contrasim_core.presets_paired import caption_spec, multilingual_spec
 from contrasim_core.projection import aligned, moved, principal, project, retrieval, separation
 from contrasim_core.projection_results import Projection
 from contrasim_core.projection_runs import projection
@@ -110,6 +111,35 @@ def test_before_and_after_of_a_bundled_model(tmp_path, kind):
     assert list(back.to_pandas().columns) == [
         "sample", "source", "before x", "before y", "after x", "after y", "moved", "text",
     ]  # fmt: skip
+
+
+@needs_phrases
+def test_numbers_of_two_models_before_the_encoder_are_not_made(tmp_path):
+    """Their coordinates have nothing in common, so that near and far between them say nothing."""
+    spec = caption_spec(measures=("contrasim",), rows=(48, 30), encoder=EncoderSpec(epochs=1, batch_rows=32))
+    asked = ProjectionSpec(sources=(spec.test[0], spec.test[2]), training=spec.training("contrasim"), items=12)
+    made = projection(asked, store=Store(tmp_path, example=None))
+    assert {name for name, value in made.numbers["before"].items() if value is not None} == {"trustworthiness"}
+    assert made.numbers["after"]["retrieval"] is not None
+    assert "nearest after the encoder" in figures.words_of_projection(made).title
+    assert "before" not in figures.words_of_projection(made).title
+
+
+@needs_phrases
+def test_shown_samples_are_left_out_of_the_training(tmp_path, monkeypatch):
+    """As the benchmark does, so that both have the same encoder."""
+    spec = multilingual_spec(
+        measures=("contrasim",), languages=("en", "tr"), rows=(48, 30), encoder=EncoderSpec(epochs=1, batch_rows=32)
+    )
+    asked = ProjectionSpec(sources=spec.train[:2], training=spec.training("contrasim"), items=12)
+    trained = []
+    original = projection_runs.train_pairs
+    monkeypatch.setattr(
+        projection_runs, "train_pairs", lambda wanted, **more: trained.append(wanted) or original(wanted, **more)
+    )
+    with pytest.raises(EncoderError, match="rows are too few to train on"):
+        projection(asked, store=Store(tmp_path, example=None))
+    assert trained[0].leave_out == tuple(range(48))
 
 
 @needs_phrases

@@ -50,11 +50,13 @@ def words_of_projection(result: Projection) -> Words:
     """Words for the two pictures of a projection."""
     before, after = result.numbers["before"], result.numbers.get("after")
     title = f"{len(result.item)} points of {len(result.sources)} sources"
-    if after is not None and before["retrieval"] is not None and after["retrieval"] is not None:
-        title = (
-            f"{before['retrieval']:.0%} of points have their counterpart nearest before the encoder, "
-            f"{after['retrieval']:.0%} after"
-        )
+    if after is not None and after["retrieval"] is not None:
+        share = f"{after['retrieval']:.0%}"
+        title = f"{share} of points have their counterpart nearest after the encoder"
+        if before["retrieval"] is not None:
+            title = (
+                f"{before['retrieval']:.0%} of points have their counterpart nearest before the encoder, {share} after"
+            )
     recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
     caption = f"{recipe}. Colour: sample; shape: {' / '.join(result.sources)}. Numbers are of all dimensions."
     return Words(title, caption, f"Scatter plot of {title}.")
