@@ -70,13 +70,44 @@ def nearest(
     same = _groups(rows, groups)
     largest = int(np.unique(same[pool], return_counts=True)[1].max())
     wanted = min(k + largest, len(pool))  # a query and its copies may stand before its neighbours
-    places = _search(rows[pool], wanted, search)
+    places = _search(_searched(values, pool, search.metric), wanted, search)
     ids = np.where(places >= 0, pool[places.clip(0)], MISSING)
     allowed = (ids != MISSING) & (same[ids.clip(0)] != same[pool][:, None])
     order = np.argsort(~allowed, axis=1, kind="stable")[:, :k]  # those allowed, still nearest first
     kept = np.where(np.take_along_axis(allowed, order, 1), np.take_along_axis(ids, order, 1), MISSING)
     found[pool, : kept.shape[1]] = kept
     return found
+
+
+def neighbours_of(
+    layers: Sequence[Float[Tensor, "n d"]],
+    k: int,
+    *,
+    search: Search = Search(),
+    groups: Sequence[int] | NDArray[np.int64] | None = None,
+) -> NDArray[np.int32]:
+    """[layers, n, k]: the nearest rows in each layer, an index for each."""
+    found = [nearest(layer, k, search=search, groups=groups) for layer in layers]
+    return np.stack(found).astype(np.int32)
+
+
+def has_gpu() -> bool:
+    """Whether this is a GPU build of FAISS, and there is a GPU."""
+    import faiss
+
+    return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
+
+
+def _searched(values: Tensor, pool: NDArray[np.int64], metric: Metric) -> NDArray[np.float32]:
+    """The rows that FAISS is given, in float32.
+
+    For distances they are centred first, in float64: FAISS takes |x|² + |y|² - 2xy in float32, in which nothing is left
+    of the distances where the mean is hundreds of times the spread.
+    """
+    rows = values.detach().cpu()[torch.from_numpy(pool)].double()
+    if metric == "l2":
+        rows -= rows.mean(0)
+    return np.ascontiguousarray(rows.float().numpy())
 
 
 def _groups(rows: NDArray[np.float32], groups: Sequence[int] | NDArray[np.int64] | None) -> NDArray[np.int64]:

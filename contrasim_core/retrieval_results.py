@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from contrasim_core.results import SHARES, TrainingCurve, read_json, versions, write_json
 
-RIGHT, TIED = 0, -1
-"""Values of `Choices.chosen` beside the numbers of the distractors, which start at 1."""
+RIGHT = 0
+UNDEFINED = int(np.iinfo(np.int16).min)
+"""Values of `Choices.chosen` beside k, the number of the distractor that was chosen, and -k, of one that tied."""
+OUTCOMES = ("lost", "tie", "undefined")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +70,10 @@ class RetrievalLine:
             closed-form measures.
         layer: the layer's label.
         accuracy: mean over pairs, encoders and seeds.
-        std: sample standard deviation (ddof 1) over pairs, encoders' groups and seeds, as the paper gives it.
+        std: sample standard deviation (ddof 1) over pairs, encoders and seeds, as the paper gives it.
         low: lower end of the 95 % interval; batches are what varies, because all pairs are judged on the same samples.
         high: upper end.
-        trials: batches times pairs.
+        trials: batches times pairs, encoders and seeds.
         chance: what a guess would score.
         reason: why there is no accuracy, or empty.
     """
@@ -94,14 +96,20 @@ class Choices:
     """What a measure chose in each trial (for learned measures: the first encoder of the group).
 
     Attributes:
-        chosen: [pairs, layers, batches] 0 for the true batch, k for distractor k, -1 for a tie or an undefined score.
+        chosen: [pairs, layers, batches] 0 for the true batch, k for distractor k, -k for a tie with it, `UNDEFINED`
+            for a trial without a score or without all its distractors.
         own: [pairs, layers, batches] score of the true batch.
         best: [pairs, layers, batches] score of the best distractor.
+        won: [pairs, layers, batches] share of the group's encoders that were right; NaN where a pair is not judged.
     """
 
-    chosen: NDArray[np.int8]
+    chosen: NDArray[np.int16]
     own: NDArray[np.float32]
     best: NDArray[np.float32]
+    won: NDArray[np.float32]
+
+
+CHOICES = tuple(item.name for item in fields(Choices))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -165,14 +173,16 @@ class RetrievalResult:
         return np.asarray(self.neighbours[self.pairs[pair][1], layer, rows].T)
 
     def failures(self, measure: str, negatives: str, group: str, layer: int) -> pd.DataFrame:
-        """The lost trials of one point: pair, batch, chosen distractor (0: a tie) and both scores, worst first."""
+        """The lost trials of one point: pair, batch, outcome, distractor (0: none) and both scores, worst first."""
         made = self.choices[f"{measure}|{negatives}|{group}"]
-        pairs, batches = np.nonzero(made.chosen[:, layer] != RIGHT)
+        pairs, batches = np.nonzero((made.chosen[:, layer] != RIGHT) & ~np.isnan(made.won[:, layer]))
+        chosen = made.chosen[pairs, layer, batches].astype(np.int64)
         frame = pd.DataFrame(
             {
                 "pair": pairs,
                 "batch": batches,
-                "chosen": made.chosen[pairs, layer, batches].clip(0),
+                "outcome": np.select([chosen > 0, chosen != UNDEFINED], OUTCOMES[:2], OUTCOMES[2]),
+                "chosen": np.where(chosen == UNDEFINED, 0, np.abs(chosen)),
                 "right": made.own[pairs, layer, batches],
                 "distractor": made.best[pairs, layer, batches],
             }
@@ -186,7 +196,7 @@ class RetrievalResult:
         if self.thumbnails is not None:
             arrays["thumbnails"] = self.thumbnails
         for place, made in enumerate(self.choices.values()):
-            for name in ("chosen", "own", "best"):
+            for name in CHOICES:
                 arrays[f"{name}-{place}"] = getattr(made, name)
         np.savez_compressed(folder / "arrays.npz", **arrays)
         kept = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in arrays}
@@ -203,7 +213,7 @@ class RetrievalResult:
         data = read_json(folder / "result.json")
         with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
             choices = {
-                name: Choices(**{part: arrays[f"{part}-{place}"] for part in ("chosen", "own", "best")})
+                name: Choices(**{part: arrays[f"{part}-{place}"] for part in CHOICES})
                 for place, name in enumerate(data["choices"])
             }
             kept = {name: arrays[name] for name in ("batches", "random", "neighbours")}

@@ -15,15 +15,25 @@ from contrasim_core.data.pairs import overlap
 from contrasim_core.errors import SpecError
 from contrasim_core.extraction import Execution, run_extraction
 from contrasim_core.progress import Progress, share, silent
+from contrasim_core.refs import SampleSet, digest
 from contrasim_core.results import write_json
 from contrasim_core.retrieval_results import RetrievalResult
-from contrasim_core.specs import ENCODER_KINDS, EncoderKind, ExtractionSpec, PairedSpec, RetrievalSpec, names_of
+from contrasim_core.specs import (
+    ENCODER_KINDS,
+    EncoderKind,
+    ExtractionSpec,
+    NeighboursSpec,
+    PairedSpec,
+    RetrievalSpec,
+    names_of,
+)
 from contrasim_core.store import Store
 
 if TYPE_CHECKING:
     from contrasim_core.activations import Activations
     from contrasim_core.encoder.contrasim import ContraSim
 
+NEIGHBOURS = "neighbours.npy"
 PairEncoders = list[tuple[tuple[int, int], "ContraSim"]]
 
 
@@ -87,9 +97,14 @@ def _layers(
         step = share(progress, number, len(sources))
         made = run_extraction(source, store=store, execution=execution, progress=step)
         if source.layers == "all":
+            there = [item.layer.index for item in made]
+            unknown = [index for index in layers or () if index not in there]
+            if unknown:
+                raise SpecError(
+                    f"{source.model.label} has no layer {', '.join(map(str, unknown))}. It has: "
+                    f"{', '.join(map(str, there))}."
+                )
             made = [item for item in made if (item.layer.index in layers if layers else item.layer.index > 0)]
-        if not made:
-            raise SpecError(f"No layer is left of {source.model.label}: {layers} was asked for.")
         found.append(made)
     return found
 
@@ -97,11 +112,10 @@ def _layers(
 def _without(item: Activations, rows: Sequence[int]) -> Activations:
     """The layer without some samples."""
     from contrasim_core.activations import Activations as Made
-    from contrasim_core.refs import SampleSet
 
     kept = np.setdiff1d(np.arange(len(item.samples)), rows)
     ids = tuple(item.samples.ids[row] for row in kept)
-    samples = SampleSet(ids, f"{item.samples.fingerprint}-{len(rows)}")
+    samples = SampleSet(ids, digest([item.samples.fingerprint, "without", *map(str, rows)]))
     return Made.of(item.values[kept], layer=item.layer, samples=samples, recipe=item.recipe)
 
 
@@ -127,7 +141,6 @@ def retrieval(
 
 def _retrieval(spec: RetrievalSpec, store: Store, execution: Execution, progress: Progress) -> RetrievalResult:
     from contrasim_core.benchmarks.retrieval import Retrieval
-    from contrasim_core.neighbours import Search
 
     names = names_of(spec.test)
     learned = any(name in ENCODER_KINDS for name in spec.measures)
@@ -137,22 +150,29 @@ def _retrieval(spec: RetrievalSpec, store: Store, execution: Execution, progress
     leave_out: tuple[int, ...] = ()
     if learned:
         train = _layers(spec.train, spec.layers, store, execution, share(progress, 1, 4))
-        leave_out = leaks([load_data(item.data) for item in spec.train], contents)
+        leave_out = leaks(spec.train, contents)
 
     def encoders(kind: EncoderKind, step: Progress) -> PairEncoders:
         return train_pairs(spec.training(kind, leave_out), store=store, execution=execution, progress=step)
 
+    def neighbours(source: int) -> NDArray[np.int32]:
+        wanted = NeighboursSpec(
+            source=spec.test[source], layers=spec.layers, k=spec.candidates, metric=spec.metric, index=spec.index
+        )
+        return find_neighbours(wanted, test[source], contents[source], store=store, execution=execution)
+
+    last = spec.layers is None and all(source.layers == (-1,) for source in spec.test)
     task = Retrieval(
         task=spec.task,
         test=dict(zip(names, test, strict=True)),
         pairs=spec.pairs,
         batch=spec.batch,
         candidates=spec.candidates,
-        search=Search(metric=spec.metric, index=spec.index),
-        same=[_same(item) for item in contents],
+        neighbours=neighbours,
         train=None if train is None else dict(zip(names, train, strict=True)),
         encoders=encoders,
         own_pair=spec.task == "image-caption",
+        layers=("last",) if last else None,
         recipe={
             "model": ", ".join(dict.fromkeys(item.model.label for item in spec.test)),
             "data": spec.test[0].data.label,
@@ -166,9 +186,45 @@ def _retrieval(spec: RetrievalSpec, store: Store, execution: Execution, progress
     return replace(result, samples=samples, thumbnails=None if images is None else thumbnails_of(images))
 
 
-def leaks(train: Sequence[Inputs], test: Sequence[Inputs]) -> tuple[int, ...]:
+def find_neighbours(
+    spec: NeighboursSpec,
+    layers: Sequence[Activations],
+    inputs: Inputs,
+    *,
+    store: Store,
+    execution: Execution = Execution(),  # noqa: B008
+) -> NDArray[np.int32]:
+    """[layers, rows, k] neighbours in the layers of a source: searched once, on the GPU where FAISS has one, and kept.
+
+    Args:
+        spec: what to search.
+        layers: of the source.
+        inputs: its samples; those with equal texts are never each other's neighbours.
+        store: where they are kept.
+        execution: where to search.
+    """
+    with store.lock(spec.kind, spec.key):
+        folder = store.find(spec.kind, spec.key) or _search(spec, layers, inputs, store, execution)
+    kept: NDArray[np.int32] = np.load(folder / NEIGHBOURS, allow_pickle=False)
+    return kept
+
+
+def _search(
+    spec: NeighboursSpec, layers: Sequence[Activations], inputs: Inputs, store: Store, execution: Execution
+) -> Path:
+    from contrasim_core.models import pick_device
+    from contrasim_core.neighbours import Search, has_gpu, neighbours_of
+
+    gpu = pick_device(execution.device).type == "cuda" and has_gpu()
+    search = Search(metric=spec.metric, index=spec.index, gpu=gpu)
+    found = neighbours_of([layer.values for layer in layers], spec.k, search=search, groups=_same(inputs))
+    title = f"{spec.k} nearest rows of {spec.source.model.label}, {names_of((spec.source,))[0]}"
+    return store.write(spec, title, lambda draft: np.save(draft / NEIGHBOURS, found))
+
+
+def leaks(train: Sequence[ExtractionSpec], test: Sequence[Inputs]) -> tuple[int, ...]:
     """Places of training samples whose content, in any source, is among the test samples too."""
-    found = {place for one, other in zip(train, test, strict=True) for place in overlap(one, other)}
+    found = {place for one, other in zip(train, test, strict=True) for place in overlap(load_data(one.data), other)}
     return tuple(sorted(found))
 
 

@@ -31,6 +31,8 @@ class Spec:
     """Base of all specs: literal fields are checked on creation, and the key is a digest of everything."""
 
     kind: ClassVar[str] = "spec"
+    revision: ClassVar[int] = 1
+    """Raised when the same spec gives other results than before: what was kept of it is then not used again."""
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
@@ -40,7 +42,8 @@ class Spec:
     @property
     def key(self) -> str:
         """Sixteen hex digits: the digest of the kind, the format number and every field."""
-        return digest([json.dumps({"format": SPEC_FORMAT, "kind": self.kind, **asdict(self)}, sort_keys=True)])
+        kind = self.kind if self.revision == 1 else f"{self.kind} {self.revision}"
+        return digest([json.dumps({"format": SPEC_FORMAT, "kind": kind, **asdict(self)}, sort_keys=True)])
 
     def to_json(self) -> str:
         """The spec as JSON text that `spec_from_json` reads back."""
@@ -312,6 +315,7 @@ class RetrievalSpec(Spec):
     """
 
     kind: ClassVar[str] = "retrieval"
+    revision: ClassVar[int] = 2
     task: Literal["multilingual", "image-caption"]
     train: tuple[ExtractionSpec, ...]
     test: tuple[ExtractionSpec, ...]
@@ -363,6 +367,26 @@ class RetrievalSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NeighboursSpec(Spec):
+    """The nearest rows of every row, in layers of one source.
+
+    Attributes:
+        source: the extraction.
+        layers: layer indices; None for all but the embeddings.
+        k: neighbours of each row.
+        metric: `l2` or inner product.
+        index: `flat` is exact.
+    """
+
+    kind: ClassVar[str] = "neighbours"
+    source: ExtractionSpec
+    layers: tuple[int, ...] | None = None
+    k: int = 10
+    metric: Literal["l2", "ip"] = "l2"
+    index: Literal["flat", "ivf"] = "flat"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProjectionSpec(Spec):
     """Rows of several sources in two dimensions, before and after an encoder.
 
@@ -378,6 +402,7 @@ class ProjectionSpec(Spec):
     """
 
     kind: ClassVar[str] = "projection"
+    revision: ClassVar[int] = 2
     sources: tuple[ExtractionSpec, ...]
     training: PairedSpec | None = None
     pair: int = 0
@@ -397,10 +422,13 @@ class ProjectionSpec(Spec):
 
 
 def names_of(sources: tuple[ExtractionSpec, ...]) -> tuple[str, ...]:
-    """What sources are called: sides of the data where one model reads them all, else models."""
+    """What sources are called: sides of the data where one model reads them all, else models; each name once."""
     if len({item.model for item in sources}) == 1:
-        return tuple((item.data.column or item.data.label).partition(" of ")[0] for item in sources)
-    return tuple(item.model.label for item in sources)
+        names = [(item.data.column or item.data.label).partition(" of ")[0] for item in sources]
+    else:
+        names = [item.model.label for item in sources]
+    met = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return tuple(name if time == 1 else f"{name} ({time})" for name, time in zip(names, met, strict=True))
 
 
 def _check_pairs(owner: str, pairs: tuple[tuple[int, int], ...], sources: int) -> None:
@@ -418,6 +446,7 @@ SPECS: tuple[type[Spec], ...] = (
     BenchmarkSpec,
     PairedSpec,
     RetrievalSpec,
+    NeighboursSpec,
     ProjectionSpec,
 )
 

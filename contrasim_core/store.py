@@ -27,7 +27,7 @@ from contrasim_core.specs import Spec, spec_from_json
 STORE_FORMAT = 1
 MANIFEST = "manifest.json"
 EXAMPLE = Path(__file__).resolve().parent.parent / "cache" / "example"
-KINDS = ("activations", "encoders", "comparison", "benchmark", "pair-encoders", "retrieval", "projection")
+KINDS = ("activations", "encoders", "comparison", "benchmark", "pair-encoders", "neighbours", "retrieval", "projection")
 DRAFT_SECONDS = 3600  # a temporary folder older than this was left by a process that died
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from contrasim_core.errors import SpecError
-from contrasim_core.neighbours import MISSING, Search, nearest
+from contrasim_core.neighbours import MISSING, Search, nearest, neighbours_of
 
 
 def rows(n=60, d=5, seed=0):
@@ -96,3 +96,21 @@ def test_what_cannot_be_searched_is_said():
         nearest(rows(), 0)
     with pytest.raises(SpecError, match="FAISS has no GPU support here: this is the CPU build"):
         nearest(rows(), 3, search=Search(gpu=True))
+
+
+@pytest.mark.parametrize("case", ["far from the origin", "one large column"])
+def test_distances_are_right_where_the_mean_is_a_thousand_times_the_spread(case):
+    """FAISS takes distances from products in float32: rows must come to it centred."""
+    values = rows(1500, 64)
+    values = values + 1000 if case.startswith("far") else torch.cat([values / 50, torch.full((1500, 1), 300.0)], 1)
+    wide = values.double()
+    expected = torch.cdist(wide, wide).fill_diagonal_(torch.inf).argsort(1)[:, :10].numpy()
+    assert (nearest(values, 10) == expected).mean() > 0.999
+
+
+def test_layers_are_searched_each_by_itself():
+    layers = [rows(seed=0), rows(seed=1)]
+    found = neighbours_of(layers, 4)
+    assert found.shape == (2, 60, 4) and found.dtype == np.int32
+    for layer, part in zip(layers, found, strict=True):
+        np.testing.assert_array_equal(part, nearest(layer, 4))

@@ -18,6 +18,7 @@ from contrasim_core.specs import (
     EncoderKind,
     EncoderSpec,
     ExtractionSpec,
+    NeighboursSpec,
     PairedSpec,
     ProjectionSpec,
     RetrievalSpec,
@@ -38,6 +39,7 @@ EXAMPLES = {
     BenchmarkSpec: BenchmarkSpec(models=MODELS, train=DATA, test=DATA),
     PairedSpec: PairedSpec(encoder=EncoderSpec(), sources=(A, B, C), pairs=((0, 1),)),
     RetrievalSpec: RetrievalSpec(task="multilingual", train=(A, B, C), test=(A, B, C), pairs=((0, 1),)),
+    NeighboursSpec: NeighboursSpec(source=A),
     ProjectionSpec: ProjectionSpec(sources=(A, B)),
 }
 PINNED = {
@@ -47,11 +49,12 @@ PINNED = {
     CompareSpec: "8712f31b0716b2a3",
     BenchmarkSpec: "cb724102bd5bdecf",
     PairedSpec: "3175a52f6ba55fe0",
-    RetrievalSpec: "d9e12d8007fe93b7",
-    ProjectionSpec: "06004f92191dd2e5",
+    RetrievalSpec: "7e776d993ab47dd8",
+    NeighboursSpec: "6049f80a8db26906",
+    ProjectionSpec: "f26b1f9546610b86",
 }
 """Keys of the examples. A change of one makes everything that people have stored be computed again: do it on purpose,
-by raising SPEC_FORMAT."""
+by raising SPEC_FORMAT, or the revision of one kind."""
 
 CHANGES = {
     ExtractionSpec: {
@@ -122,6 +125,7 @@ CHANGES = {
         "encoder": EncoderSpec(epochs=3),
         "seeds": (0, 1),
     },
+    NeighboursSpec: {"source": B, "layers": (1, 2), "k": 5, "metric": "ip", "index": "ivf"},
     ProjectionSpec: {
         "sources": (A, C),
         "training": PairedSpec(encoder=EncoderSpec(), sources=(A, B), pairs=((0, 1), (1, 0))),

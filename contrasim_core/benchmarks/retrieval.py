@@ -3,7 +3,7 @@
 For a batch of rows of one source (a language, or a model) the same samples' rows of another source stand among ten
 distractors: batches of other rows drawn at random, or batches of the j-th nearest rows of each true row, by exact
 search in the raw representations of that source and layer. The measure wins if it finds the true batch most alike. A
-tie is a loss; a trial whose true batch has no defined similarity is lost; a distractor without one cannot win.
+tie is a loss, and so is a trial that is not defined (see `trials.judge_batches`).
 
 Encoders trained on a pair of sources are judged on other pairs, grouped by how many sources they share with training.
 """
@@ -21,20 +21,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrasim_core.activations import Activations, check_paired
-from contrasim_core.benchmarks.statistics import unit_interval, wilson
+from contrasim_core.benchmarks.tally import GROUPS, Tally
+from contrasim_core.benchmarks.trials import Trials, judge_batches, random_distractors
 from contrasim_core.encoder.contrasim import ContraSim
-from contrasim_core.errors import EncoderError, SpecError
+from contrasim_core.errors import EncoderError, RepresentationError, SpecError
 from contrasim_core.measure.base import MeasureSpec
 from contrasim_core.measure.batched import Batched, batched, why_undefined
 from contrasim_core.measure.table import closed_form
-from contrasim_core.neighbours import MISSING, Search, nearest
+from contrasim_core.neighbours import MISSING, Search, neighbours_of
 from contrasim_core.progress import Progress, silent
-from contrasim_core.results import TIE, TrainingCurve
-from contrasim_core.retrieval_results import Choices, RetrievalLine, RetrievalRecord, RetrievalResult
+from contrasim_core.results import TrainingCurve
+from contrasim_core.retrieval_results import RetrievalResult
 from contrasim_core.specs import ENCODER_KINDS, EncoderKind, Negatives
 
-CHUNK_FLOATS = 2**24
-GROUPS = ("none", "one", "both")
 Encoders = Callable[[EncoderKind, Progress], Sequence[tuple[tuple[int, int], ContraSim]]]
 """Trained encoders of a kind with the pair of sources of each."""
 
@@ -55,6 +54,8 @@ class Retrieval:
         encoders: trains, or finds, encoders; needed by learned measures.
         own_pair: whether encoders are judged on the pair they were trained on alone, as for image and caption.
         seed: of the random distractors.
+        layers: labels of the layers; their own, if left out.
+        neighbours: gives [layers, rows, candidates] of a source, if they are known; else they are searched here.
     """
 
     task: str
@@ -69,6 +70,8 @@ class Retrieval:
     own_pair: bool = False
     seed: int = 0
     recipe: dict[str, str] = field(default_factory=dict)
+    layers: Sequence[str] | None = None
+    neighbours: Callable[[int], NDArray[np.int32]] | None = None
 
     def __post_init__(self) -> None:
         depths = {name: len(layers) for name, layers in self.test.items()}
@@ -88,6 +91,16 @@ class Retrieval:
                 f"There are {len(first.samples)} test samples. Batches of {self.batch} with {self.candidates} "
                 f"distractors need at least {need}."
             )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the layers: the names they share, or numbers where the sources' layers have names of their own."""
+        if self.layers is not None:
+            return tuple(self.layers)
+        names = [tuple(layer.layer.label for layer in layers) for layers in self.test.values()]
+        if len(names[0]) == 1:
+            return (" / ".join(dict.fromkeys(name for (name,) in names)),)
+        return names[0] if len(set(names)) == 1 else tuple(str(k + 1) for k in range(len(names[0])))
 
     def run(
         self, measures: Sequence[str], negatives: Sequence[Negatives], progress: Progress = silent
@@ -120,33 +133,36 @@ class _Run:
         count = rows // task.batch
         self.batches = np.arange(count * task.batch, dtype=np.int32).reshape(count, task.batch)
         self.random = random_distractors(rows, self.batches, task.candidates, task.seed)
-        self.chance = 1 / (task.candidates + 1)
-        self.records: list[RetrievalRecord] = []
-        self.lines: list[RetrievalLine] = []
-        self.choices: dict[str, Choices] = {}
+        self.tally = Tally(
+            task=task.task,
+            pairs=[f"{self.names[a]} → {self.names[b]}" for a, b in task.pairs],
+            layers=task.labels,
+            batches=count,
+            chance=1 / (task.candidates + 1),
+        )
         self.curves: dict[str, list[TrainingCurve]] = {}
         self.seconds: dict[str, float] = {}
         self.done = 0
         self.neighbours = self._neighbours()
 
     def _neighbours(self) -> NDArray[np.int32]:
-        """[sources, layers, rows, candidates]: one index for each source and layer, built once for all measures."""
+        """[sources, layers, rows, candidates]: searched once for all measures."""
         task = self.task
         if "faiss" not in self.negatives:
             return np.zeros((0, 0, 0, 0), dtype=np.int32)
         started = time.monotonic()
-        wanted = {candidates for _, candidates in task.pairs}
         shape = (len(self.names), self.depth, len(self.matrices[0][0]), task.candidates)
         found = np.full(shape, MISSING, dtype=np.int32)
-        for source in sorted(wanted):
-            same = task.same[source] if task.same is not None else None
-            for layer in range(self.depth):
-                self.progress(0, self.steps, f"Nearest neighbours: {self.names[source]}, layer {layer + 1}")
-                found[source, layer] = nearest(
-                    self.matrices[source][layer], task.candidates, search=task.search, groups=same
-                )
+        for source in sorted({candidates for _, candidates in task.pairs}):
+            self.progress(0, self.steps, f"Nearest neighbours: {self.names[source]}")
+            search = task.neighbours or self._search
+            found[source] = search(source)
         self.seconds["neighbours"] = round(time.monotonic() - started, 2)
         return found
+
+    def _search(self, source: int) -> NDArray[np.int32]:
+        same = self.task.same[source] if self.task.same is not None else None
+        return neighbours_of(self.matrices[source], self.task.candidates, search=self.task.search, groups=same)
 
     def judge(self, name: str) -> None:
         """One measure: with every encoder, if it is learned."""
@@ -161,30 +177,44 @@ class _Run:
 
     def _closed_form(self, spec: MeasureSpec) -> None:
         score = batched(spec)
-        reasons = {
-            why_undefined(spec, self.task.batch, self.matrices[a][0].shape[1], self.matrices[b][0].shape[1])
-            for a, b in self.task.pairs
-        } - {""}
+        reasons = {}
+        for place, (a, b) in enumerate(self.task.pairs):
+            widths = [(x.shape[1], y.shape[1]) for x, y in zip(self.matrices[a], self.matrices[b], strict=True)]
+            found = [reason for reason in (why_undefined(spec, self.task.batch, *item) for item in widths) if reason]
+            if found:
+                reasons[place] = found[0]
         for negatives in self.negatives:
             if reasons:
-                self._undefined(spec.id, negatives, sorted(reasons)[0])
-                continue
-            trials = [
-                self._trials(pair, negatives, score, self.matrices[pair[0]], self.matrices[pair[1]])
-                for pair in self.task.pairs
+                self.tally.undefined(spec.id, negatives, reasons, all_pairs=len(reasons) == len(self.task.pairs))
+            judged = [
+                [] if place in reasons else [self._trials(pair, negatives, score, *(self.matrices[k] for k in pair))]
+                for place, pair in enumerate(self.task.pairs)
             ]
-            self._keep(spec.id, negatives, "all", {None: [[item] for item in trials]})
+            if any(judged):
+                self.tally.keep(spec.id, negatives, "all", {None: judged})
 
     def _learned(self, kind: EncoderKind) -> None:
         if self.task.encoders is None:
             raise SpecError(f"{kind} is learned: it needs encoders. Give encoders and train.")
         try:
             encoders = self.task.encoders(kind, self.progress)
-        except EncoderError as error:  # such as layers of different widths: the other measures are still judged
+            self.curves[kind] = [encoder.curve for _, encoder in encoders]
+            found = self._judged_by(kind, encoders)
+        except (EncoderError, RepresentationError) as error:  # the other measures are still judged
+            reasons = dict.fromkeys(range(len(self.task.pairs)), str(error).rstrip("."))
             for negatives in self.negatives:
-                self._undefined(kind, negatives, str(error))
+                self.tally.undefined(kind, negatives, reasons, all_pairs=True)
             return
-        self.curves[kind] = [encoder.curve for _, encoder in encoders]
+        for negatives in self.negatives:
+            groups = {group: found[negatives, group] for group in GROUPS if (negatives, group) in found}
+            for group, by_seed in groups.items():
+                self.tally.keep(kind, negatives, group, by_seed)
+            self.tally.mean_of_groups(kind, negatives, groups)
+
+    def _judged_by(
+        self, kind: EncoderKind, encoders: Sequence[tuple[tuple[int, int], ContraSim]]
+    ) -> dict[tuple[Negatives, str], dict[int | None, list[list[Trials]]]]:
+        """Trials of all encoders, by distractors and group of pairs."""
         found: dict[tuple[Negatives, str], dict[int | None, list[list[Trials]]]] = {}
         for number, (trained, encoder) in enumerate(encoders):
             self.progress(self.done, self.steps, f"{kind}: judging encoder {number + 1} of {len(encoders)}")
@@ -199,11 +229,7 @@ class _Run:
                     by_pair = by_seed.setdefault(encoder.spec.seed, [[] for _ in self.task.pairs])
                     made = self._trials(pair, negatives, score, encoded[pair[0]], encoded[pair[1]])
                     by_pair[place].append(made)
-        for negatives in self.negatives:
-            groups = {group: found[negatives, group] for group in GROUPS if (negatives, group) in found}
-            for group, by_seed in groups.items():
-                self._keep(kind, negatives, group, by_seed)
-            self._mean_of_groups(kind, negatives, groups)
+        return found
 
     def _encoded(self, encoder: ContraSim) -> list[list[Tensor]]:
         """All rows of all sources and layers, encoded once; sources of widths the encoder does not know are empty."""
@@ -216,13 +242,21 @@ class _Run:
         ]
 
     def _encode(self, encoder: ContraSim, source: int, layer: int) -> Tensor:
+        """Encodings of the rows; NaN for rows that are not finite, so that only their trials are lost."""
         name = self.names[source]
         anchors = None
         if encoder.measure().needs_anchors:
             if self.task.train is None:
                 raise SpecError("contrasim.relative needs representations of training samples. Give train.")
             anchors = encoder.anchors_of(self.task.train[name][layer])
-        return encoder.encode(self.matrices[source][layer], f"{name}, layer {layer + 1}", anchors)
+        values = self.matrices[source][layer]
+        whole = torch.isfinite(values).all(1)
+        encoded = encoder.encode(values[whole], f"{name}, layer {layer + 1}", anchors)
+        if bool(whole.all()):
+            return encoded
+        found = encoded.new_full((len(values), encoded.shape[1]), torch.nan)
+        found[whole] = encoded
+        return found
 
     def _trials(
         self, pair: tuple[int, int], negatives: Negatives, score: Batched, a: Sequence[Tensor], b: Sequence[Tensor]
@@ -235,148 +269,18 @@ class _Run:
                 distractors = self.neighbours[pair[1], layer][self.batches].transpose(0, 2, 1)
             parts.append(judge_batches(a[layer], b[layer], self.batches, distractors, score))
         chosen, own, best = (np.stack([part[k] for part in parts]) for k in range(3))
-        return Trials(chosen.astype(np.int8), own.astype(np.float64), best.astype(np.float64))
-
-    def _keep(
-        self, measure: str, negatives: str, group: str, by_seed: Mapping[int | None, Sequence[Sequence[Trials]]]
-    ) -> None:
-        """Records, lines and choices of one group: by seed, then by pair, then by encoder."""
-        layers = self._layers()
-        for seed, by_pair in by_seed.items():
-            for place, trials in enumerate(by_pair):
-                if not trials:
-                    continue
-                wins = np.mean([item.wins for item in trials], axis=0)  # [layers, batches]
-                for layer in range(self.depth):
-                    share = float(wins[layer].mean())
-                    low, high = wilson(share, wins.shape[1])
-                    self.records.append(
-                        RetrievalRecord(
-                            task=self.task.task,
-                            measure=measure,
-                            protocol="untrained" if seed is None else "seen" if group == "both" else "unseen",
-                            accuracy=share,
-                            low=low,
-                            high=high,
-                            trials=wins.shape[1],
-                            chance=self.chance,
-                            seed=seed,
-                            layer=layers[layer],
-                            pair=self._pair(place),
-                            pair_group="" if seed is None else group,
-                            negatives=negatives,
-                        )
-                    )
-        self._line(measure, negatives, group, [trials for by_pair in by_seed.values() for trials in by_pair if trials])
-        first = next(iter(by_seed.values()))
-        self.choices[f"{measure}|{negatives}|{group}"] = self._chosen(first)
-
-    def _chosen(self, by_pair: Sequence[Sequence[Trials]]) -> Choices:
-        empty = Trials(
-            np.zeros((self.depth, len(self.batches)), dtype=np.int8),
-            np.full((self.depth, len(self.batches)), np.nan),
-            np.full((self.depth, len(self.batches)), np.nan),
-        )
-        picked = [trials[0] if trials else empty for trials in by_pair]
-        return Choices(
-            chosen=np.stack([item.chosen for item in picked]),
-            own=np.stack([item.own for item in picked]).astype(np.float32),
-            best=np.stack([item.best for item in picked]).astype(np.float32),
-        )
-
-    def _mean_of_groups(
-        self, kind: str, negatives: str, groups: Mapping[str, Mapping[int | None, Sequence[Sequence[Trials]]]]
-    ) -> None:
-        """The line `all`: all pairs but the one an encoder was trained on; that one, where there is no other."""
-        kept = {name: item for name, item in groups.items() if name != "both"} or groups
-        trials = [made for by_seed in kept.values() for by_pair in by_seed.values() for made in by_pair if made]
-        self._line(kind, negatives, "all", trials)
-        shown = next((name for name in GROUPS if name in kept), None)
-        if shown is not None:
-            self.choices[f"{kind}|{negatives}|all"] = self.choices[f"{kind}|{negatives}|{shown}"]
-
-    def _line(self, measure: str, negatives: str, group: str, trials: Sequence[Sequence[Trials]]) -> None:
-        """One line for each layer, over pairs and seeds."""
-        if not trials:
-            return
-        wins = np.stack([np.mean([item.wins for item in made], axis=0) for made in trials])  # [pairs, layers, batches]
-        for layer, label in enumerate(self._layers()):
-            shares = wins[:, layer].mean(1)
-            low, high = unit_interval(wins[:, layer].mean(0))
-            self.lines.append(
-                RetrievalLine(
-                    measure=measure,
-                    negatives=negatives,
-                    pair_group=group,
-                    layer=label,
-                    accuracy=float(shares.mean()),
-                    std=float(shares.std(ddof=1)) if len(shares) > 1 else float("nan"),
-                    low=low,
-                    high=high,
-                    trials=int(wins[:, layer].size),
-                    chance=self.chance,
-                )
-            )
-
-    def _undefined(self, measure: str, negatives: str, reason: str) -> None:
-        """A measure that cannot be judged: its reason instead of an accuracy."""
-        nan = float("nan")
-        for label in self._layers():
-            self.lines.append(
-                RetrievalLine(
-                    measure=measure,
-                    negatives=negatives,
-                    pair_group="all",
-                    layer=label,
-                    accuracy=nan,
-                    std=nan,
-                    low=nan,
-                    high=nan,
-                    trials=0,
-                    chance=self.chance,
-                    reason=reason,
-                )
-            )
-            self.records.append(
-                RetrievalRecord(
-                    task=self.task.task,
-                    measure=measure,
-                    protocol="untrained",
-                    accuracy=nan,
-                    low=nan,
-                    high=nan,
-                    trials=0,
-                    chance=self.chance,
-                    seed=None,
-                    layer=label,
-                    pair="",
-                    pair_group="",
-                    negatives=negatives,
-                    reason=reason,
-                )
-            )
-
-    def _layers(self) -> tuple[str, ...]:
-        """Labels; `last` for a single layer, and numbers where the sources' layers have names of their own."""
-        if self.depth == 1:
-            return ("last",)
-        names = [tuple(layer.layer.label for layer in layers) for layers in self.task.test.values()]
-        return names[0] if len(set(names)) == 1 else tuple(str(k + 1) for k in range(self.depth))
-
-    def _pair(self, place: int) -> str:
-        a, b = self.task.pairs[place]
-        return f"{self.names[a]} → {self.names[b]}"
+        return Trials(chosen.astype(np.int16), own.astype(np.float64), best.astype(np.float64))
 
     def result(self, **content: Any) -> RetrievalResult:
         """The finished result; texts and thumbnails are added by who knows them."""
         return RetrievalResult(
             task=self.task.task,
-            records=tuple(self.records),
-            lines=tuple(self.lines),
-            choices=self.choices,
+            records=tuple(self.tally.records),
+            lines=tuple(self.tally.lines),
+            choices=self.tally.choices,
             sources=self.names,
             pairs=tuple((int(a), int(b)) for a, b in self.task.pairs),
-            layers=self._layers(),
+            layers=tuple(self.task.labels),
             batches=self.batches,
             random=self.random,
             neighbours=self.neighbours,
@@ -386,66 +290,3 @@ class _Run:
             curves=self.curves,
             seconds=self.seconds,
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Trials:
-    """Outcomes [layers, batches]: choice (0 right, k distractor k, -1 tie or undefined), own and best other score."""
-
-    chosen: NDArray[np.int8]
-    own: NDArray[np.float64]
-    best: NDArray[np.float64]
-
-    @property
-    def wins(self) -> NDArray[np.float64]:
-        """1 where the true batch was chosen."""
-        wins: NDArray[np.float64] = (self.chosen == 0).astype(np.float64)
-        return wins
-
-
-def random_distractors(rows: int, batches: NDArray[np.int32], count: int, seed: int) -> NDArray[np.int32]:
-    """[batches, count, n] rows for each batch's distractors: none of its own rows, and none twice in a distractor.
-
-    The distractors of a batch share no rows as long as there are enough.
-    """
-    random = np.random.RandomState(seed)
-    n = batches.shape[1]
-    found = np.empty((len(batches), count, n), dtype=np.int32)
-    for place, batch in enumerate(batches):
-        others = np.setdiff1d(np.arange(rows, dtype=np.int32), batch)
-        if len(others) >= count * n:
-            found[place] = random.choice(others, (count, n), replace=False)
-        else:
-            found[place] = np.stack([random.choice(others, n, replace=False) for _ in range(count)])
-    return found
-
-
-def judge_batches(
-    a: Tensor, b: Tensor, batches: NDArray[np.int32], distractors: NDArray[np.int32], score: Batched
-) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
-    """Choice, own score and best other score of each batch.
-
-    Args:
-        a: [rows, da] of the anchor's source.
-        b: [rows, db] of the candidates' source.
-        batches: [m, n] rows.
-        distractors: [m, k, n] rows; a distractor with a missing row (-1) is left out.
-        score: the measure.
-    """
-    count, k, n = distractors.shape
-    size = max(1, CHUNK_FLOATS // max(1, (k + 1) * n * max(b.shape[1], n)))
-    scores = torch.empty(count, k + 1, dtype=torch.float64)
-    for first in range(0, count, size):
-        part = torch.from_numpy(batches[first : first + size].astype(np.int64))
-        others = torch.from_numpy(distractors[first : first + size].astype(np.int64))
-        rows = torch.cat([part[:, None], others.clamp(min=0)], dim=1)
-        found = score(a[part][:, None], b[rows]).double()
-        found[:, 1:][(others < 0).any(2)] = -torch.inf
-        scores[first : first + size] = found
-    values = scores.numpy()
-    own, rest = values[:, 0], np.where(np.isnan(values[:, 1:]), -np.inf, values[:, 1:])
-    best = rest.max(1)
-    margin = TIE * np.maximum(np.abs(own), np.where(np.isfinite(best), np.abs(best), 0))
-    chosen = np.where(own > best + margin, 0, np.where(best > own + margin, rest.argmax(1) + 1, -1))
-    chosen = np.where(np.isnan(own), -1, chosen)
-    return chosen.astype(np.int8), own, best

@@ -49,20 +49,23 @@ def pair_interval(wins: NDArray[np.bool_], pairs: Sequence[tuple[int, int]], *, 
     return wilson(share, max(1.0, effective * (Z / float(stdtrit(count - 1, 0.975))) ** 2))
 
 
-def unit_interval(shares: NDArray[np.float64]) -> tuple[float, float]:
+def unit_interval(shares: NDArray[np.float64], each: int) -> tuple[float, float]:
     """95 % interval of a mean over independent units, such as batches of samples, each with a share of won trials.
 
-    The variance between units gives an effective number of trials, and with it a Wilson interval, as `pair_interval`
-    does; it is at least the number of units where the shares vary too little to say more.
+    The variance between units gives an effective number of trials, at most the real number, and with it a Wilson
+    interval, as `pair_interval` does. Where fewer than 5 units differ from the others that variance says nothing: the
+    number of trials is then taken to be that of the units, as if all trials of a unit were one.
 
     Args:
         shares: [units], each the share of a unit's trials that were won.
+        each: trials of a unit.
     """
     mean, count = float(shares.mean()), len(shares)
-    if mean in (0.0, 1.0) or count < LEAST_UNITS:
+    commonest = int(np.unique(shares, return_counts=True)[1].max())
+    if count - commonest < LEAST_UNITS:
         return wilson(mean, count)
     variance = float(shares.var(ddof=1)) / count
-    effective = mean * (1 - mean) / variance if variance > 0 else count
+    effective = min(count * each, mean * (1 - mean) / variance)
     return wilson(mean, max(1.0, effective * (Z / float(stdtrit(count - 1, 0.975))) ** 2))
 
 

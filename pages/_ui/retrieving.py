@@ -214,7 +214,8 @@ def failing(result: RetrievalResult, measures: list[str], negatives: list[str], 
         {
             "pair": [result.pair_name(at) for at in lost["pair"]],
             "batch": lost["batch"] + 1,
-            "chosen": ["a tie" if at == 0 else f"distractor {at}" for at in lost["chosen"]],
+            "outcome": lost["outcome"],
+            "chosen": [f"distractor {at}" if at else "–" for at in lost["chosen"]],
             "score of the right one": lost["right"].round(4),
             "of the chosen": lost["distractor"].round(4),
         }
@@ -232,12 +233,16 @@ def _trial(result: RetrievalResult, trial: dict[str, Any], negatives: str, layer
     pair, batch, chosen = int(trial["pair"]), int(trial["batch"]), int(trial["chosen"])
     anchor, candidates = (result.sources[place] for place in result.pairs[pair])
     rows = result.batches[batch]
-    taken = result.candidates(negatives, pair, layer, batch)[max(0, chosen - 1)]
-    st.markdown(
-        f"**{result.pair_name(pair)}, batch {batch + 1}.** The right batch scores {trial['right']:.4f}, "
-        + ("and a distractor the same" if chosen == 0 else f"the chosen distractor {trial['distractor']:.4f}")
-        + "."
-    )
+    name = f"**{result.pair_name(pair)}, batch {batch + 1}.**"
+    if trial["outcome"] == "undefined":
+        st.markdown(
+            f"{name} This trial is not defined: a score is missing (its rows do not vary, or hold NaN), or the rows "
+            "have too few neighbours that are no copies of them. It counts as lost."
+        )
+        return
+    taken = result.candidates(negatives, pair, layer, batch)[chosen - 1]
+    other = "a distractor the same" if trial["outcome"] == "tie" else f"the chosen one {trial['distractor']:.4f}"
+    st.markdown(f"{name} The right batch scores {trial['right']:.4f}, {other}.")
     query, right, wrong = (
         _contents(result, name, part) for name, part in ((anchor, rows), (candidates, rows), (candidates, taken))
     )

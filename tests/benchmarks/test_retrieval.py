@@ -8,15 +8,16 @@ import torch
 
 import contrasim_core as cs
 from contrasim_core.activations import Activations
-from contrasim_core.benchmarks.retrieval import Retrieval, judge_batches, random_distractors
+from contrasim_core.benchmarks.retrieval import Retrieval
 from contrasim_core.benchmarks.statistics import unit_interval, wilson
+from contrasim_core.benchmarks.trials import judge_batches, random_distractors
 from contrasim_core.encoder.contrasim import ContraSim
 from contrasim_core.encoder.loop import Trained
 from contrasim_core.errors import PairingError, SpecError
 from contrasim_core.measure.batched import batched
 from contrasim_core.measure.table import closed_form
 from contrasim_core.refs import LayerRef, SampleSet
-from contrasim_core.retrieval_results import RetrievalResult
+from contrasim_core.retrieval_results import UNDEFINED, RetrievalResult
 from contrasim_core.specs import ENCODER_KINDS, EncoderSpec
 
 NAMES = ("en", "ar", "zh")
@@ -157,7 +158,7 @@ def test_equal_scores_are_nobodys_win():
         random_distractors(160, np.arange(160, dtype=np.int32).reshape(20, 8), 10, 0),
         batched(closed_form("dot")),
     )
-    assert (chosen == -1).all()
+    assert (chosen == -1).all(), "ties with the first distractor"
     np.testing.assert_array_equal(own, best)
 
 
@@ -166,21 +167,79 @@ def test_an_undefined_truth_is_lost_and_an_undefined_distractor_cannot_win():
     a, b = torch.randn(24, 4, generator=random), torch.randn(24, 4, generator=random)
     b[:8] = 1.0  # the true batch of the first trial, and a distractor of the second, are constant
     batches = np.arange(16, dtype=np.int32).reshape(2, 8)
-    distractors = np.stack([np.arange(16, 24), np.arange(8)])[:, None].astype(np.int32)
+    a[8:16] = b[8:16]
+    flat, other = np.arange(8), np.arange(16, 24)
+    distractors = np.array([[other, other], [flat, other]], dtype=np.int32)
     chosen, _, best = judge_batches(a, b, batches, distractors, batched(closed_form("cka.linear")))
-    assert chosen.tolist() == [-1, 0]
-    assert best[1] == -np.inf
+    assert chosen.tolist() == [UNDEFINED, 0]
+    assert 0 < best[1] < 1
+    nothing = judge_batches(a, b, batches[1:], distractors[1:, :1], batched(closed_form("cka.linear")))
+    assert nothing[0].tolist() == [UNDEFINED], "there is nothing to win against"
 
 
-def test_a_distractor_with_a_missing_row_is_left_out():
+def test_a_trial_without_all_its_distractors_is_lost():
     a = torch.randn(24, 4, generator=torch.Generator().manual_seed(0))
     batches = np.arange(8, dtype=np.int32)[None]
-    near = np.stack([np.arange(8), np.arange(8, 16)])[None].astype(np.int32)
-    near[0, 0, 3] = -1  # would be the truth itself but for the missing row
-    chosen, own, best = judge_batches(a, a, batches, near, batched(closed_form("cka.linear")))
-    assert chosen.tolist() == [0]
-    assert own[0] == pytest.approx(1)
-    assert best[0] < 0.9
+    near = np.stack([np.arange(16, 24), np.arange(8, 16)])[None].astype(np.int32)
+    score = batched(closed_form("cka.linear"))
+    assert judge_batches(a, a, batches, near, score)[0].tolist() == [0]
+    near[0, 0, 3] = -1
+    assert judge_batches(a, a, batches, near, score)[0].tolist() == [UNDEFINED]
+
+
+@pytest.mark.parametrize("negatives", ["random", "faiss"])
+def test_a_constant_layer_wins_nothing(negatives):
+    """Its rows are copies of each other, so that there are no neighbours to be distractors."""
+    test = languages(layers=1)
+    flat = [Activations.of(torch.ones(160, 12), layer=item[0].layer, samples=item[0].samples) for item in test.values()]
+    found = task(test={name: [layer] for name, layer in zip(NAMES, flat, strict=True)}).run(
+        ["dot", "norm", "cka.linear", "procrustes"], [negatives]
+    )
+    assert {item.accuracy for item in found.lines} == {0.0}
+    assert {item.reason for item in found.lines} == {""}
+
+
+def test_rows_that_are_not_finite_lose_their_own_trials_alone():
+    train, test = languages(240, data=1), languages(noise=0.3)
+    spoiled = test["ar"][0].values.clone()
+    spoiled[3, 2] = float("nan")
+    test["ar"][0] = Activations.of(spoiled, layer=test["ar"][0].layer, samples=test["ar"][0].samples)
+    found = task(test=test, pairs=((0, 1),), train=train, encoders=trainer(train, SMALL)).run(
+        ["dot", "procrustes", "contrasim"], ["faiss"]
+    )
+    for measure in ("dot", "procrustes", "contrasim"):
+        group = "both" if measure == "contrasim" else "all"
+        assert found.choices[f"{measure}|faiss|{group}"].chosen[0, 0, 0] == UNDEFINED
+        assert line(found, measure, "faiss", group).accuracy > 0.5
+    lost = found.failures("dot", "faiss", "all", 0)
+    assert lost.iloc[-1][["batch", "outcome", "chosen"]].tolist() == [0, "undefined", 0]
+
+
+def test_training_that_is_refused_leaves_the_other_measures_judged():
+    train = languages(240, data=1)
+    spoiled = {name: [*layers] for name, layers in train.items()}
+    values = spoiled["ar"][0].values.clone()
+    values[0, 0] = float("inf")
+    spoiled["ar"][0] = Activations.of(values, layer=train["ar"][0].layer, samples=train["ar"][0].samples)
+    found = task(train=spoiled, encoders=trainer(spoiled, SMALL)).run(["dot", "contrasim"], ["random"])
+    assert "ar layer 1 (block 1) has NaN or infinity" in line(found, "contrasim").reason
+    assert line(found, "dot").accuracy > 0.7
+
+
+def test_ties_name_the_distractor_that_tied_and_numbers_beyond_a_byte_stand():
+    random = torch.Generator().manual_seed(0)
+    a, b = torch.randn(8, 4, generator=random), torch.randn(400, 4, generator=random)
+    b[:8] = b[300:308] = a
+    x = torch.cat([a, torch.zeros(392, 4)])
+    batches = np.arange(8, dtype=np.int32)[None]
+    others = np.tile(np.arange(100, 108, dtype=np.int32), (1, 300, 1))
+    others[0, 279] = np.arange(300, 308)
+    chosen, _, _ = judge_batches(x, b, batches, others, batched(closed_form("cka.linear")))
+    assert chosen.tolist() == [-280]
+    b[300] += 5.0
+    b[300:308] *= 3.0
+    chosen, _, _ = judge_batches(x, b, batches, others, batched(closed_form("dot")))
+    assert chosen.tolist() == [280]
 
 
 SMALL = EncoderSpec(hidden=(32,), out_dim=16, epochs=15, batch_rows=64, anchors=24)
@@ -234,6 +293,7 @@ def test_a_constant_encoder_wins_nothing(kind):
 def test_failing_trials_come_worst_first(judged):
     lost = judged.failures("dot", "faiss", "all", 1)
     made = judged.choices["dot|faiss|all"].chosen[:, 1]
+    assert set(lost["outcome"]) == {"lost"}
     assert len(lost) == int((made != 0).sum()) > 0
     margin = lost["distractor"] - lost["right"]
     assert margin.is_monotonic_decreasing and (margin >= 0).all()
@@ -257,9 +317,23 @@ def test_a_saved_result_comes_back_whole(judged, tmp_path):
 def test_intervals_over_batches_are_wide_where_batches_differ():
     even = np.full(50, 0.5)
     uneven = np.r_[np.zeros(25), np.ones(25)]
-    assert unit_interval(uneven)[1] - unit_interval(uneven)[0] > 0.2
-    assert unit_interval(even) == pytest.approx(wilson(0.5, 50 * (1.959964 / 2.009575) ** 2), abs=1e-4)
-    assert unit_interval(np.ones(50)) == wilson(1.0, 50)
+    assert unit_interval(uneven, 20)[1] - unit_interval(uneven, 20)[0] > 0.2
+    assert unit_interval(even, 20) == wilson(0.5, 50)
+    assert unit_interval(np.ones(50), 40) == wilson(1.0, 50)
+
+
+def test_intervals_do_not_jump_when_a_single_trial_is_lost():
+    ones = np.ones(50)
+    ones[0] = 39 / 40
+    assert unit_interval(ones, 40) == pytest.approx(unit_interval(np.ones(50), 40), abs=0.01)
+    half = np.full(50, 0.5)
+    half[0] = 21 / 40
+    assert unit_interval(half, 40) == pytest.approx(unit_interval(np.full(50, 0.5), 40), abs=0.01)
+
+
+def test_intervals_claim_no_more_trials_than_there_were():
+    shares = np.r_[np.full(40, 0.5), np.full(10, 0.5 + 1e-6)]
+    assert unit_interval(shares, 4) == pytest.approx(wilson(0.5, 200 * (1.959964 / 2.009575) ** 2), abs=1e-4)
 
 
 def test_what_cannot_be_judged_is_said():
@@ -286,7 +360,52 @@ def test_unequal_widths_are_judged_with_a_head_each():
         ]
     spec = task(test=test, train=train, encoders=trainer(train, SMALL), own_pair=True)
     found = spec.run(["dot", "cka.linear", "contrasim"], ["random"])
-    assert line(found, "dot").reason == "dot needs equal widths; the sides have 12 and 7"
+    frame = found.to_pandas()
+    reasons = frame[frame["measure"] == "dot"].groupby("pair")["reason"].first().to_dict()
+    assert {pair for pair, reason in reasons.items() if reason} == {pair for pair in reasons if "zh" in pair}
+    assert reasons["en → zh"] == "dot needs equal widths; the sides have 12 and 7"
+    assert line(found, "dot").accuracy > 0.8 and line(found, "dot").trials == 2 * 20
+    mixed = {**test, "ar": [test["ar"][0], test["zh"][1]]}
+    (reason,) = {item.reason for item in task(test=mixed, pairs=((0, 1),)).run(["dot"], ["random"]).lines}
+    assert reason == "dot needs equal widths; the sides have 12 and 7"
     assert line(found, "cka.linear").accuracy > 0.8
     assert line(found, "contrasim").accuracy > 0.8
     assert cs.ContraSim  # the public name of what `trainer` trains
+
+
+def test_layers_are_called_what_they_are():
+    assert task().labels == ("1", "2")
+    assert task(test=languages(layers=1)).labels == ("1",)
+    assert task(test=languages(layers=1), layers=("last",)).labels == ("last",)
+    mixed = languages(layers=2)
+    for place, (name, layers) in enumerate(mixed.items()):
+        mixed[name] = [
+            Activations.of(
+                item.values,
+                layer=LayerRef(name, place + 3 + number, f"block {place + 3 + number}"),
+                samples=item.samples,
+            )
+            for number, item in enumerate(layers)
+        ]
+    assert task(test=mixed).labels == ("1", "2")
+    assert task(test={name: layers[:1] for name, layers in mixed.items()}).labels == ("3 / 4 / 5",)
+
+
+def test_neighbours_that_are_known_are_not_searched_again(monkeypatch):
+    from contrasim_core.benchmarks import retrieval
+
+    spec = task()
+    searched = spec.run(["dot"], ["faiss"])
+    monkeypatch.setattr(retrieval, "neighbours_of", lambda *_, **__: pytest.fail("searched again"))
+    known = task(neighbours=lambda source: searched.neighbours[source]).run(["dot"], ["faiss"])
+    assert known.lines == searched.lines
+
+
+def test_every_encoder_counts_the_same_in_the_mean_of_all_groups():
+    """As in the paper: the mean and spread of single accuracies, one for each encoder and pair it is judged on."""
+    train = languages(240, data=1)
+    found = task(train=train, encoders=trainer(train, SMALL.replace(epochs=2))).run(["contrasim"], ["faiss"])
+    kept = [item.accuracy for item in found.records if item.layer == "2" and item.pair_group == "one"]
+    whole = line(found, "contrasim", "faiss", layer="2")
+    assert whole.accuracy == pytest.approx(np.mean(kept))
+    assert whole.trials == 20 * 12  # six ordered pairs, each judged by the two encoders that know one of its languages
