@@ -217,7 +217,7 @@ def of_layer_prediction(result: BenchmarkResult) -> list[Insight]:
             found.append(
                 Insight(
                     f"{label_of(measure)} finds {seen.value:.0f} % of layers in models it was trained on, and "
-                    f"{unseen.value:.0f} % in others: it has learned those models, not models.",
+                    f"{unseen.value:.0f} % in others: on a model that it has not seen it is worth less.",
                     (measure,),
                     protocols=("seen", "unseen"),
                 )

@@ -29,6 +29,8 @@ BATCH = {"multilingual": 8, "image-caption": 64}
 """Rows of a batch, as in the paper."""
 HUB_ROWS = (10_000, 5_000)
 """Training and test samples of the paper."""
+NEIGHBOURS_OF_FEW = 4
+"""Of UMAP, where five samples are shown as in figure 5 of the paper."""
 MULTILINGUAL_MODEL = "phrases-bert-0"
 VISION_MODELS = ("scenes-vit-0", "scenes-convnext-0")
 TEXT_MODELS = ("scenes-bert-0", "scenes-gpt2-0")

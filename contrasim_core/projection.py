@@ -88,29 +88,46 @@ def moved(before: Matrix, after: Matrix) -> Matrix:
     return distance
 
 
-def separation(rows: Matrix, points: Matrix, item: Sequence[int], source: Sequence[int]) -> dict[str, float | None]:
-    """How well the rows are sorted by sample, and by source, in all dimensions; and how true the picture is to them.
+SEPARATION = ("retrieval", "silhouette by item", "silhouette by source")
+
+
+def separation(
+    rows: Matrix, item: Sequence[int] | NDArray[Any], source: Sequence[int] | NDArray[Any]
+) -> dict[str, float | None]:
+    """How well the rows are sorted by sample, and by source, in all dimensions.
 
     Cosine distances, as the encoders have. A number is None where it is not defined: one source alone, say.
 
     Args:
         rows: [m, d].
-        points: [m, 2], the picture.
         item: [m] sample of each row.
         source: [m] source of each row.
+
+    Returns:
+        The numbers of `SEPARATION`.
     """
-    from sklearn.manifold import trustworthiness
     from sklearn.metrics import silhouette_score
 
     items, sources = np.asarray(item), np.asarray(source)
-    unit = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+    unit = _unit(rows)
     found: dict[str, float | None] = {"retrieval": retrieval(unit, items, sources)}
     for name, labels in (("silhouette by item", items), ("silhouette by source", sources)):
         kinds = len(np.unique(labels))
         found[name] = float(silhouette_score(unit, labels, metric="cosine")) if 2 <= kinds < len(labels) else None
-    near = min(5, (len(rows) - 1) // 2)
-    found["trustworthiness"] = float(trustworthiness(unit, points, n_neighbors=near)) if near >= 1 else None
     return found
+
+
+def trustworthiness(rows: Matrix, points: Matrix) -> float | None:
+    """How true a picture [m, 2] is to the neighbours of its rows [m, d], by cosine: 1 where no stranger came near."""
+    from sklearn.manifold import trustworthiness as of
+
+    near = min(5, (len(rows) - 1) // 2)
+    return float(of(_unit(rows), points, n_neighbors=near)) if near >= 1 else None
+
+
+def _unit(rows: Matrix) -> Matrix:
+    unit: Matrix = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+    return unit
 
 
 def retrieval(unit: Matrix, items: NDArray[Any], sources: NDArray[Any]) -> float | None:

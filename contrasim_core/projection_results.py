@@ -30,8 +30,8 @@ class Projection:
         texts: what each point says; empty for images.
         thumbnails: [samples, h, w, 3] of the images, or None.
         numbers: by `before` and `after`: `retrieval` (share of rows whose nearest row of another source is their own
-            sample), `silhouette by item`, `silhouette by source` (both -1 to 1, of all dimensions), and
-            `trustworthiness` of the picture (0 to 1).
+            sample), `silhouette by item`, `silhouette by source` (both -1 to 1), of all dimensions and of more samples
+            than are shown, and `trustworthiness` of the picture (0 to 1).
         recipe: model, data, layer, pooling, method and so on, for captions.
         seconds: wall time by part.
         versions: of the libraries the numbers depend on.

@@ -12,12 +12,42 @@ from contrasim_core.data import load_data, thumbnails_of
 from contrasim_core.errors import SpecError
 from contrasim_core.extraction import Execution, run_extraction
 from contrasim_core.progress import Progress, share, silent
-from contrasim_core.projection import Matrix, Timer, aligned, moved, project, separation
+from contrasim_core.projection import (
+    SEPARATION,
+    Matrix,
+    Timer,
+    aligned,
+    moved,
+    project,
+    separation,
+    trustworthiness,
+)
 from contrasim_core.projection_results import Projection
 from contrasim_core.refs import DatasetRef
 from contrasim_core.retrieval_runs import leaks, train_pairs
 from contrasim_core.specs import ExtractionSpec, PairedSpec, ProjectionSpec, names_of
 from contrasim_core.store import Store
+
+JUDGED = 400
+"""Samples that the numbers are made of, where there are as many, however few are shown."""
+
+
+class _Rows:
+    """Rows of several sources, all on the same samples."""
+
+    def __init__(self, parts: Sequence[Matrix]) -> None:
+        self.parts = parts
+
+    def first(self, count: int) -> Matrix:
+        """The first samples, source by source."""
+        return np.concatenate([part[:count] for part in self.parts])
+
+    def separation(self) -> dict[str, float | None]:
+        """How well all rows are sorted."""
+        count = len(self.parts[0])
+        item = np.tile(np.arange(count), len(self.parts))
+        source = np.repeat(np.arange(len(self.parts)), count)
+        return separation(self.first(count), item, source)
 
 
 def projection(
@@ -35,7 +65,8 @@ def projection(
             if folder is None:
                 made = _project(spec, store, execution, progress)
                 names = " and ".join(made.sources)
-                store.write(spec, f"{spec.method.upper()} of {names}, {made.recipe['model']}", made.save)
+                what = f"{spec.method.upper()} of {names}, {made.recipe['model']}, layer {made.recipe['layer']}"
+                store.write(spec, what, made.save)
                 return made
     return Projection.load(folder)
 
@@ -45,6 +76,7 @@ def _project(spec: ProjectionSpec, store: Store, execution: Execution, progress:
     names = names_of(spec.sources)
     contents = [load_data(source.data) for source in spec.sources]
     count = min(spec.items or len(contents[0]), len(contents[0]))
+    judged = max(count, min(JUDGED, len(contents[0])))
     layers = [
         _layer(source, spec.layer, store, execution, share(share(progress, 0, 3), number, len(spec.sources)))
         for number, source in enumerate(spec.sources)
@@ -53,30 +85,32 @@ def _project(spec: ProjectionSpec, store: Store, execution: Execution, progress:
         if layer.samples.fingerprint != layers[0].samples.fingerprint:
             raise SpecError(f"{layers[0].layer} and {layer.layer} are of different samples. Project one data set.")
     timer.lap("extraction")
-    widths = {layer.values.shape[1] for layer in layers}
-    encoded = _encoded(spec, names, layers, count, store, execution, share(progress, 1, 3))
+    wide = max(layer.values.shape[1] for layer in layers)
+    raw = [layer.values[:judged].double().numpy() for layer in layers]
+    before_all = _Rows([np.pad(part, ((0, 0), (0, wide - part.shape[1]))) for part in raw])
+    after_all = _encoded(spec, names, layers, judged, store, execution, share(progress, 1, 3))
     timer.lap("encoder")
     item = np.tile(np.arange(count, dtype=np.int32), len(layers))
     source = np.repeat(np.arange(len(layers), dtype=np.int32), count)
-    if len(widths) > 1 and encoded is None:
+    widths = {layer.values.shape[1] for layer in layers}
+    if len(widths) > 1 and after_all is None:
         raise SpecError(
             f"The sources have layers of different widths ({', '.join(map(str, sorted(widths)))}): there is no common "
             "space before an encoder. Choose an encoder, or sources of one width."
         )
     progress(2, 3, f"{spec.method.upper()} of {count * len(layers)} points")
-    raw = [layer.values[:count].double().numpy() for layer in layers]
-    wide = max(widths)
-    rows = np.concatenate([np.pad(part, ((0, 0), (0, wide - part.shape[1]))) for part in raw])
+    rows = before_all.first(count)
     before = project(rows, spec.method, neighbours=spec.neighbours, seed=spec.seed)
-    numbers = {"before": separation(rows, before, item.tolist(), source.tolist())}
-    if len({part.model.name for part in spec.sources}) > 1:  # coordinates of two models have nothing in common
-        numbers["before"] = dict.fromkeys(numbers["before"]) | {"trustworthiness": numbers["before"]["trustworthiness"]}
+    apart = len({part.model.name for part in spec.sources}) > 1  # coordinates of two models have nothing in common
+    sorted_by = dict.fromkeys(SEPARATION) if apart else before_all.separation()
+    numbers = {"before": {**sorted_by, "trustworthiness": trustworthiness(rows, before)}}
     after = None
-    if encoded is not None:
+    if after_all is not None:
+        rows = after_all.first(count)
         start = before if spec.method == "umap" else None
-        points = project(encoded, spec.method, neighbours=spec.neighbours, seed=spec.seed, start=start)
+        points = project(rows, spec.method, neighbours=spec.neighbours, seed=spec.seed, start=start)
         after = aligned(points, before)
-        numbers["after"] = separation(encoded, after, item.tolist(), source.tolist())
+        numbers["after"] = {**after_all.separation(), "trustworthiness": trustworthiness(rows, after)}
     timer.lap("projection")
     progress(3, 3, "Done")
     images = next((part.images for part in contents if part.images), None)
@@ -99,6 +133,7 @@ def _project(spec: ProjectionSpec, store: Store, execution: Execution, progress:
             "pooling": " / ".join(dict.fromkeys(part.pooling for part in spec.sources)),
             "method": "UMAP" if spec.method == "umap" else "PCA",
             "encoder": _encoder_label(spec),
+            "samples judged": str(judged),
         },
         seconds=timer.seconds,
     )
@@ -138,8 +173,8 @@ def _encoded(
     store: Store,
     execution: Execution,
     progress: Progress,
-) -> Matrix | None:
-    """Rows after the encoder, source by source; None without one."""
+) -> _Rows | None:
+    """Rows after the encoder; None without one."""
     if spec.training is None:
         return None
     training = spec.training.replace(leave_out=spec.training.leave_out or _leaks(spec.training, spec.sources[0].data))
@@ -155,4 +190,4 @@ def _encoded(
             there = _layer(training.sources[trained.index(name)], layer.layer.index, store, execution, progress)
             anchors = encoder.anchors_of(there)
         parts.append(encoder.encode(layer.values[:count], name, anchors).double().numpy())
-    return np.concatenate(parts)
+    return _Rows(parts)

@@ -172,6 +172,11 @@ class RetrievalResult:
         rows = self.batches[batch]
         return np.asarray(self.neighbours[self.pairs[pair][1], layer, rows].T)
 
+    def judged(self, measure: str, negatives: str, group: str, layer: int) -> int:
+        """Trials behind one point, over all pairs that were judged."""
+        made = self.choices[f"{measure}|{negatives}|{group}"]
+        return int((~np.isnan(made.won[:, layer])).sum())
+
     def failures(self, measure: str, negatives: str, group: str, layer: int) -> pd.DataFrame:
         """The lost trials of one point: pair, batch, outcome, distractor (0: none) and both scores, worst first."""
         made = self.choices[f"{measure}|{negatives}|{group}"]

@@ -420,6 +420,11 @@ class ProjectionSpec(Spec):
         pairs = len(self.training.pairs) if self.training is not None else 1
         require(0 <= self.pair < pairs, f"ProjectionSpec.pair is {self.pair}; the training has {pairs} pairs.")
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the sources are called."""
+        return names_of(self.sources)
+
 
 def names_of(sources: tuple[ExtractionSpec, ...]) -> tuple[str, ...]:
     """What sources are called: sides of the data where one model reads them all, else models; each name once."""

@@ -21,9 +21,9 @@ with guard.guarded():
         title = f"Layer prediction, {len(spec.models)} models on {spec.test.label}"
         if running.finished(spec, title=title, verb="Run the benchmark"):
             result = cached.benchmark(spec.key)
-            words = figures.words_of_benchmark(result)
-            st.subheader(words.title)
             summary = benching.shown(result)
+            words = figures.words_of_benchmark(result, summary)
+            st.subheader(words.title)
             views.picture(figures.accuracy_bars(summary, mode=frame.mode()), words, "bars", summary, spec)
             benching.reasons(summary)
             retrieving.said(insights.of_layer_prediction(result))

@@ -12,8 +12,10 @@ st.markdown(
 )
 with guard.guarded():
     spec = projecting.from_link() or projecting.request()
-    title = f"{spec.method.upper()} of {', '.join(dict.fromkeys(item.model.label for item in spec.sources))}"
-    if running.finished(spec, title=title, verb="Project"):
+    names = ", ".join(dict.fromkeys(item.model.label for item in spec.sources))
+    layer = "last layer" if spec.layer == -1 else f"layer {spec.layer}"
+    title = f"{spec.method.upper()} of {names}, {' and '.join(spec.names)}, {layer}, {spec.items} samples"
+    if running.finished(spec, title=title, verb="Project", at_once=projecting.at_once(spec)):
         result = cached.projection(spec.key)
         picked = projecting.pictures(result, spec)
         projecting.numbers(result)

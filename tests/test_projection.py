@@ -3,12 +3,22 @@
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
+from sklearn.metrics import silhouette_samples
 
 from contrasim_core import figures, projection_runs
 from contrasim_core.errors import EncoderError, SpecError
 from contrasim_core.models import bundled_names
 from contrasim_core.presets_paired import caption_spec, multilingual_spec
-from contrasim_core.projection import aligned, moved, principal, project, retrieval, separation
+from contrasim_core.projection import (
+    SEPARATION,
+    aligned,
+    moved,
+    principal,
+    project,
+    retrieval,
+    separation,
+    trustworthiness,
+)
 from contrasim_core.projection_results import Projection
 from contrasim_core.projection_runs import projection
 from contrasim_core.specs import EncoderSpec, ProjectionSpec
@@ -67,13 +77,23 @@ def test_retrieval_is_that_of_a_plain_search():
 def test_numbers_see_what_rows_are_sorted_by():
     items, sources = np.tile(np.arange(10), 2), np.repeat(np.arange(2), 10)
     meaning, language = np.tile(rows(10, 6), (2, 1)), np.repeat(50 * np.eye(2, 6), 10, axis=0)
-    by_item = separation(meaning + 0.01 * rows(20, 6, 3), principal(meaning), items, sources)
-    by_source = separation(meaning * 0.1 + language, principal(language + meaning * 0.1), items, sources)
+    by_item = separation(meaning + 0.01 * rows(20, 6, 3), items, sources)
+    by_source = separation(meaning * 0.1 + language, items, sources)
     assert by_item["retrieval"] == 1 and by_item["silhouette by item"] > 0.9 > by_item["silhouette by source"]
     assert by_source["silhouette by source"] > 0.9 > by_source["silhouette by item"]
-    alone = separation(meaning[:10], principal(meaning[:10]), items[:10], sources[:10])
+    alone = separation(meaning[:10], items[:10], sources[:10])
     assert alone["retrieval"] is None and alone["silhouette by item"] is None
-    assert 0 <= alone["trustworthiness"] <= 1
+    assert set(alone) == set(SEPARATION)
+    unit = meaning / np.linalg.norm(meaning, axis=1, keepdims=True)
+    expected = silhouette_samples(unit, items, metric="cosine").mean()
+    assert separation(meaning, items, sources)["silhouette by item"] == pytest.approx(expected)
+
+
+def test_a_picture_is_trustworthy_where_neighbours_are_kept():
+    flat = rows(40, 2)
+    assert trustworthiness(flat - flat.mean(0) + 10, flat) > 0.9
+    assert trustworthiness(rows(40, 6), rows(40, 2, seed=5)) < 0.7
+    assert trustworthiness(rows(2, 6), rows(2, 2)) is None
 
 
 def test_umap_is_the_same_for_a_seed_and_starts_where_it_is_told():
@@ -105,6 +125,7 @@ def test_before_and_after_of_a_bundled_model(tmp_path, kind):
     assert made.recipe["encoder"] == f"{kind}, trained on en and tr"
     assert len(made.texts) == 24 and made.texts[0] != made.texts[12]
     assert set(made.numbers) == {"before", "after"}
+    assert made.recipe["samples judged"] == "30", "all there are, though 12 are shown"
     back = Projection.load(store.folder(asked.kind, asked.key))
     np.testing.assert_array_equal(back.after, made.after)
     assert (back.ids, back.texts, back.numbers, back.recipe) == (made.ids, made.texts, made.numbers, made.recipe)

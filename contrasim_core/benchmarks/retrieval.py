@@ -29,7 +29,7 @@ from contrasim_core.measure.base import MeasureSpec
 from contrasim_core.measure.batched import Batched, batched, why_undefined
 from contrasim_core.measure.table import closed_form
 from contrasim_core.neighbours import MISSING, Search, neighbours_of
-from contrasim_core.progress import Progress, silent
+from contrasim_core.progress import Progress, share, silent
 from contrasim_core.results import TrainingCurve
 from contrasim_core.retrieval_results import RetrievalResult
 from contrasim_core.specs import ENCODER_KINDS, EncoderKind, Negatives
@@ -197,7 +197,7 @@ class _Run:
         if self.task.encoders is None:
             raise SpecError(f"{kind} is learned: it needs encoders. Give encoders and train.")
         try:
-            encoders = self.task.encoders(kind, self.progress)
+            encoders = self.task.encoders(kind, share(share(self.progress, self.done, self.steps), 0, 2))
             self.curves[kind] = [encoder.curve for _, encoder in encoders]
             found = self._judged_by(kind, encoders)
         except (EncoderError, RepresentationError) as error:  # the other measures are still judged
@@ -217,7 +217,8 @@ class _Run:
         """Trials of all encoders, by distractors and group of pairs."""
         found: dict[tuple[Negatives, str], dict[int | None, list[list[Trials]]]] = {}
         for number, (trained, encoder) in enumerate(encoders):
-            self.progress(self.done, self.steps, f"{kind}: judging encoder {number + 1} of {len(encoders)}")
+            done = self.done + (1 + number / len(encoders)) / 2
+            self.progress(done, self.steps, f"{kind}: judging encoder {number + 1} of {len(encoders)}")
             encoded = self._encoded(encoder)
             score = batched(encoder.measure())
             for place, pair in enumerate(self.task.pairs):

@@ -2,7 +2,7 @@
 
 from contrasim_core.figures.bars import accuracy_bars
 from contrasim_core.figures.curves import training_curves
-from contrasim_core.figures.heatmap import difference_heatmap, shared_range, similarity_heatmap
+from contrasim_core.figures.heatmap import difference_heatmap, named, shared_range, similarity_heatmap
 from contrasim_core.figures.lines import caption_bars, layer_lines
 from contrasim_core.figures.paired_words import words_of_projection, words_of_retrieval
 from contrasim_core.figures.points import before_and_after, item_colours, most_moved, projection_scatter
@@ -19,6 +19,7 @@ __all__ = [
     "layer_lines",
     "matched",
     "most_moved",
+    "named",
     "projection_scatter",
     "row_profile",
     "shared_range",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +14,15 @@ from contrasim_core.results import Array, SimilarityGrid
 ANNOTATED = 16
 """Largest number of layers for which values are written into the cells."""
 CELL = {"narrow": 300, "wide": 460}
+
+
+def named(grid: SimilarityGrid, rows: str, columns: str) -> SimilarityGrid:
+    """The grid with other names for its models, such as a mean over many pairs needs."""
+    return replace(
+        grid,
+        rows=tuple(replace(layer, model=rows) for layer in grid.rows),
+        columns=tuple(replace(layer, model=columns) for layer in grid.columns),
+    )
 
 
 def shared_range(grids: Sequence[SimilarityGrid]) -> tuple[float, float] | None:
@@ -124,11 +134,11 @@ def _framed(
         _outline(figure, chosen[0], chosen[1], CHOSEN, 3)
     figure.update_xaxes(
         title_text=f"layer of {grid.columns[0].model}", range=[-0.5, columns - 0.5], showgrid=False, constrain="domain",
-        **_ticks([layer.label for layer in grid.columns]),
+        fixedrange=True, **_ticks([layer.label for layer in grid.columns]),
     )  # fmt: skip
     figure.update_yaxes(
         title_text=f"layer of {grid.rows[0].model}", range=[rows - 0.5, -0.5], showgrid=False, scaleanchor="x",
-        constrain="domain", **_ticks([layer.label for layer in grid.rows]),
+        constrain="domain", fixedrange=True, **_ticks([layer.label for layer in grid.rows]),
     )  # fmt: skip
     return styled(figure, mode, height=height, clickmode="event+select", dragmode=False, margin={"t": 12})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from contrasim_core.figures.theme import INK, OKABE_ITO, SHAPES, Mode, styled
+from contrasim_core.figures.theme import INK, Mode, measure_style, styled
 from contrasim_core.glossary import label_of
 
 DASH = {"random": "solid", "faiss": "dash"}
@@ -22,9 +22,8 @@ def layer_lines(summary: pd.DataFrame, *, mode: Mode = "light", height: int = 44
         height: in pixels.
     """
     figure = go.Figure()
-    measures = list(dict.fromkeys(summary["measure"]))
-    for place, measure in enumerate(measures):
-        colour = OKABE_ITO[place % len(OKABE_ITO)]
+    for measure in dict.fromkeys(summary["measure"]):
+        colour, shape = measure_style(measure)
         for negatives in (name for name in DASH if name in set(summary["negatives"])):
             part = summary[(summary["measure"] == measure) & (summary["negatives"] == negatives)]
             if not len(part) or part["accuracy"].isna().all():
@@ -50,14 +49,14 @@ def layer_lines(summary: pd.DataFrame, *, mode: Mode = "light", height: int = 44
                     y=(part["accuracy"] * 100).tolist(),
                     mode="lines+markers",
                     line={"color": colour, "dash": DASH[negatives], "width": 2},
-                    marker={"symbol": SHAPES[place % len(SHAPES)], "size": 9},
+                    marker={"symbol": shape + ("-open" if negatives == "faiss" else ""), "size": 9},
                     customdata=[[measure, negatives, at] for at in range(len(layers))],
                     hovertemplate="layer %{x}: %{y:.1f} %<extra>" + f"{label_of(measure)}, {negatives}" + "</extra>",
                 )
             )
     _chance(figure, summary, mode)
-    figure.update_xaxes(title_text="layer", type="category")
-    figure.update_yaxes(title_text="true batch found (%)", range=[0, 103])
+    figure.update_xaxes(title_text="layer", type="category", fixedrange=True)
+    figure.update_yaxes(title_text="true batch found (%)", range=[0, 103], fixedrange=True)
     return styled(figure, mode, height=height, dragmode=False, legend={"y": 1.02})
 
 
@@ -73,19 +72,18 @@ def caption_bars(records: pd.DataFrame, *, mode: Mode = "light", height: int | N
     table = records[records["accuracy"].notna()]
     mean = table.groupby(["measure", "negatives", "pair"], sort=False)[["accuracy", "low", "high"]].mean().reset_index()
     pairs = list(dict.fromkeys(mean["pair"]))
-    measures = list(dict.fromkeys(mean["measure"]))
-    for place, measure in enumerate(measures):
+    for measure in dict.fromkeys(mean["measure"]):
         for negatives in (name for name in DASH if name in set(mean["negatives"])):
             part = mean[(mean["measure"] == measure) & (mean["negatives"] == negatives)]
             part = part.set_index("pair").reindex(pairs)
             figure.add_trace(
                 go.Bar(
                     name=f"{label_of(measure)}, {WORD[negatives]}",
-                    y=pairs,
+                    y=[pair.replace(" → ", "<br>→ ") for pair in pairs],
                     x=part["accuracy"] * 100,
                     orientation="h",
                     marker={
-                        "color": OKABE_ITO[place % len(OKABE_ITO)],
+                        "color": measure_style(measure)[0],
                         "pattern": {"shape": "" if negatives == "random" else "/", "fgopacity": 0.6},
                     },
                     error_x={
@@ -96,14 +94,17 @@ def caption_bars(records: pd.DataFrame, *, mode: Mode = "light", height: int | N
                         "thickness": 1.2,
                         "width": 2,
                     },
-                    customdata=[[measure, negatives, 0]] * len(pairs),
+                    customdata=[[measure, negatives, 0, pair] for pair in pairs],
                     hovertemplate="%{y}: %{x:.1f} %<extra>" + f"{label_of(measure)}, {negatives}" + "</extra>",
                 )
             )
     chance = float(records["chance"].iloc[0]) * 100
     figure.add_vline(x=chance, line={"color": INK[mode], "dash": "dot", "width": 1.5})
-    figure.update_xaxes(title_text=f"true batch found (%); dotted: chance {chance:.0f} %", range=[0, 103])
-    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.add_annotation(
+        x=chance, y=0, yref="paper", yanchor="bottom", xanchor="left", text=f"chance {chance:.0f} %", showarrow=False
+    )
+    figure.update_xaxes(title_text="true batch found (%)", range=[0, 103], fixedrange=True)
+    figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True)
     bars = len(pairs) * max(1, len(figure.data))
     return styled(figure, mode, height=height or 150 + 15 * bars, barmode="group", bargap=0.2, dragmode=False)
 

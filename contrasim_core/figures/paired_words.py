@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from contrasim_core.figures.lines import WORD
-from contrasim_core.figures.words import Words
+from contrasim_core.figures.words import Words, leaders
 from contrasim_core.glossary import label_of
 from contrasim_core.projection_results import Projection
 from contrasim_core.retrieval_results import RetrievalResult
@@ -27,10 +27,10 @@ def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
     }
     parts = []
     for negatives in WORD:
-        found = {measure: share for (kind, measure), share in means.items() if kind == negatives}
-        if found:
-            best = max(found, key=lambda name: found[name])
-            parts.append(f"against {WORD[negatives]} distractors {label_of(best)} finds {found[best]:.0%}")
+        part = defined[defined["negatives"] == negatives]
+        if len(part):
+            table = part.groupby("measure", sort=False)[["accuracy", "low", "high"]].mean().reset_index()
+            parts.append(f"against {WORD[negatives]} distractors {leaders(table)}")
     what = QUESTION[result.task]
     title = "; ".join(parts)
     recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
@@ -40,6 +40,8 @@ def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
         f"{result.random.shape[1]} distractors, chance {chance:.0%}. A tie is a miss. Bands and bars are 95 % "
         "intervals over batches. Learned measures: over pairs that the encoder was not trained on, where there are any."
     )
+    if "faiss" in set(shown["negatives"]):
+        caption += " Retrieved distractors are made to be like the truth, so a measure can fall below chance."
     alt = f"Share of {what} found, chance {chance:.0%}: " + ", ".join(
         f"{label_of(measure)} {value:.0%} ({negatives})" for (negatives, measure), value in means.items()
     )
@@ -49,7 +51,8 @@ def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
 def words_of_projection(result: Projection) -> Words:
     """Words for the two pictures of a projection."""
     before, after = result.numbers["before"], result.numbers.get("after")
-    title = f"{len(result.item)} points of {len(result.sources)} sources"
+    sources = f"{len(result.sources)} sources" if len(result.sources) > 1 else result.sources[0]
+    title = f"{len(result.item)} points of {sources}"
     if after is not None and after["retrieval"] is not None:
         share = f"{after['retrieval']:.0%}"
         title = f"{share} of points have their counterpart nearest after the encoder"
@@ -58,5 +61,10 @@ def words_of_projection(result: Projection) -> Words:
                 f"{before['retrieval']:.0%} of points have their counterpart nearest before the encoder, {share} after"
             )
     recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
-    caption = f"{recipe}. Colour: sample; shape: {' / '.join(result.sources)}. Numbers are of all dimensions."
+    caption = (
+        f"{recipe}. Colour: sample; shape: {' / '.join(result.sources)}. The share is of all dimensions and of all "
+        "samples judged."
+    )
+    if after is not None and before["retrieval"] is None and len(result.sources) > 1:
+        caption += " Coordinates of two models have nothing in common, so the picture before is no baseline."
     return Words(title, caption, f"Scatter plot of {title}.")

@@ -8,7 +8,7 @@ from typing import Literal
 import plotly.colors as palette
 import plotly.graph_objects as go
 
-from contrasim_core.figures.theme import CHOSEN, INK, OKABE_ITO, SHAPES, Mode, styled
+from contrasim_core.figures.theme import CHOSEN, INK, MUTED, OKABE_ITO, SHAPES, Mode, styled
 from contrasim_core.projection_results import Projection
 
 FEW = len(OKABE_ITO)
@@ -24,6 +24,7 @@ def projection_scatter(
     picked: Collection[int] = (),
     mode: Mode = "light",
     height: int = 430,
+    loop: bool = True,
 ) -> go.Figure:
     """One of the two pictures; the same colours, shapes and picked points in both.
 
@@ -33,6 +34,7 @@ def projection_scatter(
         picked: numbers of points that stand out; all do, if there are none.
         mode: light or dark page.
         height: in pixels.
+        loop: whether a drag draws a loop around points; if not, it scrolls the page.
     """
     points = result.before if which == "before" or result.after is None else result.after
     colours = item_colours(len(result.ids))
@@ -55,15 +57,19 @@ def projection_scatter(
                         "color": [CHOSEN if number in picked else INK[mode] for number in numbers],
                     },
                 },
+                showlegend=False,
+                legendgroup=name,
                 customdata=numbers,
                 text=[_said(result, number) for number in numbers],
                 hovertemplate="%{text}<extra>" + name + "</extra>",
             )
         )
+        mark = {"symbol": SHAPES[place % len(SHAPES)], "size": SIZE, "color": MUTED[mode]}
+        figure.add_trace(go.Scatter(name=name, x=[None], y=[None], mode="markers", marker=mark, legendgroup=name))
     hidden = {"showticklabels": False, "ticks": "", "title": None, "showgrid": False}
-    figure.update_xaxes(**hidden, constrain="domain")
-    figure.update_yaxes(**hidden, scaleanchor="x")
-    return styled(figure, mode, height=height, dragmode="lasso")
+    figure.update_xaxes(**hidden, constrain="domain", fixedrange=not loop)
+    figure.update_yaxes(**hidden, scaleanchor="x", fixedrange=not loop)
+    return styled(figure, mode, height=height, dragmode="lasso" if loop else False)
 
 
 def before_and_after(result: Projection, *, mode: Mode = "light") -> go.Figure:
@@ -75,7 +81,7 @@ def before_and_after(result: Projection, *, mode: Mode = "light") -> go.Figure:
     figure = make_subplots(cols=len(shown), subplot_titles=[name.capitalize() for name in shown])
     for column, which in enumerate(shown, 1):
         for trace in projection_scatter(result, which, mode=mode).data:
-            trace.showlegend = column == 1
+            trace.showlegend = trace.showlegend is not False and column == 1
             figure.add_trace(trace, row=1, col=column)
     figure.update_xaxes(showticklabels=False, ticks="", showgrid=False)
     figure.update_yaxes(showticklabels=False, ticks="", showgrid=False)

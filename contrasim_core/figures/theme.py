@@ -13,6 +13,12 @@ import plotly.graph_objects as go
 Mode = Literal["light", "dark"]
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 SHAPES = ("circle", "square", "diamond", "cross", "x", "triangle-up")
+MEASURES = (
+    "cka.linear", "deepcka", "deepdot", "contrasim", "dot", "contrasim.relative",
+    "norm", "contrasim.norm", "procrustes", "cka.rbf", "cka.debiased", "hsic.linear",
+    "svcca", "pwcca", "cca.mean", "cca.r2", "regression.r2",
+)  # fmt: skip
+"""Measures in the order of their colours: those that are drawn together most are far apart."""
 AMOUNT = "Cividis"
 DIFFERENCE = "PuOr"
 CHOSEN = "#D55E00"
@@ -45,8 +51,17 @@ def template(mode: Mode) -> go.layout.Template:
             "margin": {"l": 8, "r": 8, "t": 36, "b": 8},
             "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0, "title": {"text": ""}},
             "hoverlabel": {"font": {"size": 13}},
+            "modebar": {"orientation": "v"},
         }
     )
+
+
+def measure_style(measure: str) -> tuple[str, str]:
+    """Colour and shape of a measure's marks, the same in every figure."""
+    name = measure.partition(":")[0]
+    place = MEASURES.index(name) if name in MEASURES else len(MEASURES)
+    turn, colour = divmod(place, len(OKABE_ITO))
+    return OKABE_ITO[colour], SHAPES[(colour + turn) % len(SHAPES)]
 
 
 def styled(figure: go.Figure, mode: Mode, **layout: object) -> go.Figure:

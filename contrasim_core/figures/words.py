@@ -11,6 +11,9 @@ import pandas as pd
 from contrasim_core.glossary import label_of
 from contrasim_core.results import BenchmarkResult, SimilarityGrid, TrainingCurve
 
+NAMED = 3
+"""Measures that a title names when they are equal."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -58,9 +61,14 @@ def words_of_grid(grid: SimilarityGrid, more: str = "") -> Words:
     return Words(title, caption + ".", alt)
 
 
-def words_of_benchmark(result: BenchmarkResult) -> Words:
-    """Words for the bars of a benchmark."""
-    table = result.summary()
+def words_of_benchmark(result: BenchmarkResult, shown: pd.DataFrame | None = None) -> Words:
+    """Words for the bars of a benchmark.
+
+    Args:
+        result: all of it.
+        shown: the part of its summary that is drawn; all, if left out.
+    """
+    table = result.summary() if shown is None else shown
     recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
     first = table.iloc[0]
     seeds = int(table["seeds"].max())
@@ -88,10 +96,27 @@ def _finding(table: pd.DataFrame) -> str:
     for protocol, where in names.items():
         part = table[(table["protocol"] == protocol) & table["accuracy"].notna()]
         if len(part):
-            best = part.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
-            parts.append(f"{where} {label_of(best['measure'])} finds {best['accuracy']:.0%} of layers")
+            parts.append(f"{where} {leaders(part)} of layers")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] if text else "No measure is defined on these data"
+
+
+def leaders(table: pd.DataFrame) -> str:
+    """Who is ahead, such as `ContraSim finds 90 %`, and how many others the intervals cannot tell from them.
+
+    Args:
+        table: a row per measure with `measure`, `accuracy`, `low` and `high`; none of them NaN.
+    """
+    order = table.sort_values("accuracy", ascending=False, kind="stable")
+    best = order.iloc[0]
+    level = order["accuracy"].map(lambda value: f"{value:.0%}") == f"{best['accuracy']:.0%}"
+    names = [label_of(str(name)) for name in order[level]["measure"]]
+    near = int(((order["high"] >= best["low"]) & ~level).sum())
+    who = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+    if len(names) > NAMED:
+        who = f"{len(names)} measures"
+    doubt = f" (intervals do not tell {near} other{'s' * (near > 1)} from that)" if near else ""
+    return f"{who} {'find' if len(names) > 1 else 'finds'} {best['accuracy']:.0%}{doubt}"
 
 
 def words_of_curves(curves: Sequence[TrainingCurve]) -> Words:

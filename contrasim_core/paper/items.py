@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from contrasim_core import figures, insights, runs
+from contrasim_core import figures, insights, presets_paired, runs
 from contrasim_core.errors import SpecError
 from contrasim_core.glossary import label_of
 from contrasim_core.models import resolve_model
@@ -166,7 +166,7 @@ def _projection(bench: Bench) -> Sheet:
         pair=training.pairs.index((min(chosen), max(chosen))),
         items=5,
         method="umap",
-        neighbours=4,
+        neighbours=presets_paired.NEIGHBOURS_OF_FEW,
     )
     made = runs.projection(spec, store=bench.store, execution=bench.execution, progress=bench.progress)
     words = figures.words_of_projection(made)

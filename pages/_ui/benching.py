@@ -90,7 +90,12 @@ def shown(result: BenchmarkResult) -> pd.DataFrame:
         help="seen: the models the encoder was trained on. unseen: other models. transfer: a second data set.",
     )
     url.keep("protocols", picked, there, url.joined)
-    return summary[summary["protocol"].isin(picked or there)]
+    measures = list(dict.fromkeys(summary["measure"]))
+    chosen = url.start("lm", [], lambda raw: [name for name in url.words(raw) if name in measures])
+    st.session_state[chosen] = [name for name in st.session_state[chosen] if name in measures]
+    wanted = st.multiselect("Measures shown", measures, key=chosen, format_func=label_of, placeholder="All")
+    url.keep("lm", wanted, [], url.joined)
+    return summary[summary["protocol"].isin(picked or there) & summary["measure"].isin(wanted or measures)]
 
 
 def reasons(summary: pd.DataFrame) -> None:
@@ -105,14 +110,20 @@ def detail(result: BenchmarkResult) -> None:
     names = list(result.grids)
     left, right = st.columns([1, 1])
     with left:
-        chosen = widgets.choice("one", "Measure and protocol", names, names[0])
-        grid = result.grids[chosen]
+        chosen = widgets.choice("one", "Measure and protocol", names, names[0], format_func=_grid_label)
+        grid = figures.named(result.grids[chosen], "the first model", "the second model")
         words = figures.words_of_grid(grid)
         views.picture(figures.similarity_heatmap(grid, mode=frame.mode()), words, "mean-grid", grid.to_pandas())
     with right:
         st.markdown("**Which layers are mistaken**")
         st.dataframe(mistakes(result, chosen), hide_index=True, key="mistakes", alt=f"Wrong choices of {chosen}")
         st.caption("Each line: a layer of the first model, what was chosen for it instead, and in how many pairs.")
+
+
+def _grid_label(name: str) -> str:
+    """`cka.linear|seen` for people."""
+    measure, *rest = name.split("|")
+    return ", ".join([label_of(measure), *(f"{part} models" if part in PROTOCOLS[:2] else part for part in rest)])
 
 
 def mistakes(result: BenchmarkResult, name: str) -> pd.DataFrame:

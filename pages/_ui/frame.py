@@ -13,6 +13,11 @@ def mode() -> Mode:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
+def touch() -> bool:
+    """Whether this viewer's browser says that it is on a phone, where a drag is a swipe."""
+    return "Mobi" in st.context.headers.get("User-Agent", "")
+
+
 def badge() -> None:
     """One line in the sidebar: who is there to work, and what waits."""
     with st.sidebar:

@@ -10,6 +10,13 @@ import streamlit as st
 from contrasim_core.errors import ContraSimError
 
 
+class Enough(Exception):
+    """Raised where a page has nothing more to show.
+
+    `st.stop` would also stop what follows the page, which is writing its state into the address.
+    """
+
+
 @contextmanager
 def guarded() -> Iterator[None]:
     """Show what went wrong and what to do, and leave the rest of the page out."""
@@ -17,4 +24,5 @@ def guarded() -> Iterator[None]:
         yield
     except ContraSimError as error:
         st.error(str(error), icon=":material/error:")
-        st.stop()
+    except Enough:
+        return

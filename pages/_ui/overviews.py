@@ -48,10 +48,10 @@ def heatmaps(keys: Example) -> None:
 def bars(keys: Example) -> None:
     """The benchmark."""
     result = cached.benchmark(keys.benchmark)
-    words = figures.words_of_benchmark(result)
     summary = result.summary()
-    st.subheader(words.title)
     some = summary[summary["measure"].isin(BARS) & summary["protocol"].isin(("seen", "unseen"))]
+    words = figures.words_of_benchmark(result, some)
+    st.subheader(words.title)
     drawn = figures.accuracy_bars(some, mode=frame.mode())
     views.picture(drawn, words, "overview-bars", summary, cached.spec_of("benchmark", keys.benchmark))
     _link(keys.benchmark, "benchmark", "Open in Benchmarks", ":material/leaderboard:")
@@ -76,7 +76,7 @@ def _link(key: str, kind: str, label: str, icon: str) -> None:
 def next_steps() -> None:
     """Try your own."""
     st.subheader("Try your own")
-    left, middle, right = st.columns(3)
+    left, middle, right, last = st.columns(4)
     with left, st.container(border=True):
         st.markdown(
             "**Two models of yours**  \nA folder, a hub id, or a bundled model, on your own sentences or images."
@@ -86,5 +86,8 @@ def next_steps() -> None:
         st.markdown("**A measure for your models**  \nTrain an encoder on a family of models; minutes on a laptop.")
         st.page_link(router.TRAIN, label="Train encoder", icon=":material/model_training:")
     with right, st.container(border=True):
-        st.markdown("**Which number to trust**  \nJudge every measure on models with known correspondence.")
+        st.markdown("**Which number to trust**  \nJudge every measure: layers, translations, captions.")
         st.page_link(router.BENCHMARKS, label="Benchmarks", icon=":material/leaderboard:")
+    with last, st.container(border=True):
+        st.markdown("**What an encoder sees**  \nSentences and images before and after it, side by side.")
+        st.page_link(router.PROJECTIONS, label="Projections", icon=":material/scatter_plot:")

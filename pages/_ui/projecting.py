@@ -8,12 +8,14 @@ import pandas as pd
 import streamlit as st
 
 from contrasim_core import figures, presets_paired
+from contrasim_core.models import depth_of, resolve_model
 from contrasim_core.projection_results import Projection
 from contrasim_core.specs import ENCODER_KINDS, ProjectionSpec, RetrievalSpec
 from pages._ui import cached, frame, url, views, widgets
 
 MODELS = ["phrases-bert-0", "phrases-roberta-0", "image and caption", "CLIP"]
 DEFAULT_ITEMS = 5
+FEWEST, MOST = 4, 400  # samples shown
 MOVED = 8
 PICKED = "_picked"
 
@@ -34,7 +36,7 @@ def from_link() -> ProjectionSpec | None:
 
 
 def request() -> ProjectionSpec:
-    """What to project, from the controls. As they stand at first, they ask for figure 5 of the paper."""
+    """What to project, from the controls."""
     left, middle, right = st.columns(3)
     with left:
         model = widgets.choice("model", "Model", MODELS, MODELS[0], help="Bundled models; more by the Python API.")
@@ -43,6 +45,10 @@ def request() -> ProjectionSpec:
         kind = widgets.choice("kind", "Encoder", kinds, "contrasim", help="Trained if it is not there yet.")
     with right:
         method = widgets.choice("method", "Method", ["pca", "umap"], "pca", help="PCA at once; UMAP in a minute.")
+    st.button(
+        "Figure 5 of the paper", on_click=_figure_5, icon=":material/article:",
+        help="Five sentences in English and Arabic, before and after ContraSim, by UMAP.",
+    )  # fmt: skip
     base = _base(model, kind)
     names = list(base.names)
     left, middle, right = st.columns(3)
@@ -54,18 +60,38 @@ def request() -> ProjectionSpec:
         url.keep("sources", chosen, default, url.joined)
     chosen = chosen or default
     with middle:
-        items = st.number_input(
-            "Samples", 4, 400, key=url.start("n", DEFAULT_ITEMS, lambda raw: int(raw) if raw.isdigit() else None)
-        )
+        items = st.number_input("Samples", FEWEST, MOST, key=url.start("n", DEFAULT_ITEMS, _items))
         url.keep("n", items, DEFAULT_ITEMS)
     layer = -1
     if base.task == "multilingual":
         with right:
-            depth = 6
+            depth = depth_of(resolve_model(model)) or 1
             at = url.start("layer", depth, lambda raw: int(raw) if raw.isdigit() and 1 <= int(raw) <= depth else None)
             layer = st.slider("Layer", 1, depth, key=at)
             url.keep("layer", layer, depth)
     return _spec(base, names, chosen, kind, layer, int(items), "umap" if method == "umap" else "pca")
+
+
+def _items(raw: str) -> int | None:
+    return min(MOST, max(FEWEST, int(raw))) if raw.isdigit() else None
+
+
+def _figure_5() -> None:
+    """The controls as the paper has them."""
+    page = st.session_state[url.STATE]["page"]
+    values = {"model": MODELS[0], "kind": "contrasim", "method": "umap", "sources": ["en", "ar"], "n": DEFAULT_ITEMS}
+    for name, value in values.items():
+        st.session_state[f"{page}.{name}"] = value
+    st.session_state[f"{page}.layer"] = depth_of(resolve_model(MODELS[0]))
+
+
+def at_once(spec: ProjectionSpec) -> bool:
+    """Whether all that a projection needs is there, so that it is made without being asked for."""
+    store = cached.store()
+    needed = [(source.kind, source.key) for source in spec.sources]
+    if spec.training is not None:
+        needed.append((spec.training.kind, spec.training.key))
+    return spec.method == "pca" and all(store.find(kind, key) is not None for kind, key in needed)
 
 
 def _base(model: str, kind: str) -> RetrievalSpec:
@@ -96,6 +122,7 @@ def _spec(
     return ProjectionSpec(
         sources=tuple(base.test[place] for place in places),
         training=training, pair=pair, layer=layer, items=items, method=method,
+        neighbours=presets_paired.NEIGHBOURS_OF_FEW if items <= DEFAULT_ITEMS else 15,
     )  # fmt: skip
 
 
@@ -106,15 +133,17 @@ def pictures(result: Projection, spec: ProjectionSpec) -> list[int]:
     if st.session_state.get("_picked_of") != spec.key:
         st.session_state[PICKED], st.session_state["_picked_of"] = [], spec.key
     picked: list[int] = [number for number in st.session_state[PICKED] if number < len(result.item)]
+    loop = not frame.touch() or st.toggle("Pick points with a loop", help="Off, a swipe moves the page.")
     which: list[Literal["before", "after"]] = ["before", "after"] if result.after is not None else ["before"]
     for place, column in zip(which, st.columns(len(which)), strict=True):
         with column:
             st.markdown(f"**{place.capitalize()}**")
-            drawn = figures.projection_scatter(result, place, picked=picked, mode=frame.mode())
+            drawn = figures.projection_scatter(result, place, picked=picked, mode=frame.mode(), loop=loop)
             chart = f"points-{place}"
             views.picture(
                 drawn, words, chart, result.to_pandas(), spec,
-                on_select=lambda chart=chart: _selected(chart), selection_mode=("lasso", "box", "points"),
+                on_select=lambda chart=chart: _selected(chart),
+                selection_mode=("lasso", "box", "points") if loop else "points",
             )  # fmt: skip
     if picked and st.button(f"Forget the {len(picked)} picked points", icon=":material/deselect:"):
         st.session_state[PICKED] = []
@@ -140,9 +169,11 @@ def numbers(result: Projection) -> None:
         table, hide_index=True, key="numbers", alt="Separation before and after the encoder",
         column_config={name: st.column_config.NumberColumn(format="%.2f") for name in result.numbers},
     )  # fmt: skip
+    judged = result.recipe.get("samples judged", len(result.ids))
     st.caption(
-        "retrieval: share of points whose nearest point of another source is their own sample. silhouette: 1 sorted, "
-        "0 mixed, -1 the wrong way. trustworthiness: how true the picture is to the neighbours of all dimensions."
+        f"Of the first {judged} samples. retrieval: share of points whose nearest point of another source is their own "
+        "sample. silhouette: 1 sorted, 0 mixed, -1 the wrong way. trustworthiness, of the points shown: how true the "
+        "picture is to the neighbours of all dimensions."
     )
 
 
@@ -159,6 +190,8 @@ def points(result: Projection, picked: list[int]) -> None:
     table = result.to_pandas().iloc[shown]
     columns = [name for name in ("sample", "source", "text", "moved") if name in table]
     st.dataframe(table[columns], hide_index=True, key="some-points", alt="Points")
+    if "moved" in columns:
+        st.caption("moved: how far a point is in after from where it was in before, in units of the points' spread.")
     if result.thumbnails is not None:
         items = list(dict.fromkeys(int(result.item[number]) for number in shown))[:MOVED]
         st.image(

@@ -11,7 +11,7 @@ from contrasim_core import figures, insights, presets, presets_paired
 from contrasim_core.glossary import label_of
 from contrasim_core.retrieval_results import RetrievalResult
 from contrasim_core.specs import RetrievalSpec
-from pages._ui import cached, frame, running, url, views, widgets
+from pages._ui import cached, frame, guard, running, url, views, widgets
 
 SETS = {
     "paper": "cka.linear,deepcka,deepdot,contrasim",
@@ -27,6 +27,9 @@ ABOUT = {
     "or made of the nearest captions. Which is most alike? A tie is a miss.",
 }
 FIRST = ("cka.linear", "deepcka", "deepdot", "contrasim", "dot", "contrasim.relative")
+PHRASE_MODELS = ("phrases-bert-0", "phrases-roberta-0")
+HELP_TEXTS = "A .csv or .tsv with a column for each language, or a hub id."
+ALL_PAIRS = "all pairs"
 LINES = 6
 """Measures that can be told apart by colour and shape."""
 
@@ -42,9 +45,9 @@ def show(spec: RetrievalSpec) -> None:
     measures = _measures(summary)
     negatives = _negatives(summary)
     group = _group(summary)
-    drawn = summary[
-        summary["measure"].isin(measures) & summary["negatives"].isin(negatives) & (summary["pair_group"] == group)
-    ]
+    untrained = ~summary["measure"].isin(insights.LEARNED)
+    of_group = (summary["pair_group"] == group) | (untrained & (summary["pair_group"] == "all"))
+    drawn = summary[summary["measure"].isin(measures) & summary["negatives"].isin(negatives) & of_group]
     if not len(drawn):
         st.info("None of these measures has this group of pairs. Choose another.", icon=":material/info:")
         return
@@ -60,6 +63,8 @@ def show(spec: RetrievalSpec) -> None:
     views.picture(
         picture, words, "retrieval", drawn, spec, on_select=lambda: _clicked("retrieval"), selection_mode="points"
     )
+    if group != "all" and not set(measures) <= set(insights.LEARNED):
+        st.caption("Closed-form measures are not trained, so they have no such groups: they are drawn over all pairs.")
     for row in drawn[drawn["accuracy"].isna()].drop_duplicates("measure").to_dict("records"):
         st.caption(f"{label_of(str(row['measure']))}: {row['reason']}.")
     said(insights.of_retrieval(result))
@@ -71,36 +76,40 @@ def request(task: str) -> RetrievalSpec:
     left, middle, right = st.columns(3)
     with right:
         chosen = widgets.choice(
-            "set", "Measures", list(SETS), "paper", help="; ".join(f"{name}: {ids}" for name, ids in SETS.items())
+            "measures",
+            "Measures",
+            list(SETS),
+            "paper",
+            help="; ".join(f"{name}: {ids}" for name, ids in SETS.items())
+            + ". Closed-form measures take seconds; encoders are trained first, which takes minutes.",
         )
     measures = presets.expand_measures(SETS[chosen])
     if task == "multilingual":
         with left:
             model = widgets.choice(
-                "model", "Model", ["phrases-bert-0", "phrases-roberta-0"], "phrases-bert-0", free=True,
+                "model", "Model", list(PHRASE_MODELS), PHRASE_MODELS[0], free=True,
                 help="Bundled, a folder, or a hub id.",
             )  # fmt: skip
         with middle:
             pooling = widgets.choice("p", "Pooling", ["cls", "mean"], "cls", help="How positions become one row.")
         data, languages = None, presets_paired.LANGUAGES
-        if not model.startswith("phrases-"):
-            data = st.text_input("Parallel texts", "", help="A .csv or .tsv with a column per language, or a hub id.")
-            languages = tuple(st.text_input("Languages", ",".join(languages)).replace(" ", "").split(","))
+        if model not in PHRASE_MODELS:
+            data = widgets.text(
+                "d", "Parallel texts", "", help="A .csv or .tsv with a column per language, or a hub id."
+            )
+            named = widgets.text("lang", "Languages", ",".join(languages), help="Columns of the texts.")
+            languages = tuple(part.strip() for part in named.split(",") if part.strip())
             if not data:
                 st.info("Name the parallel texts for this model.", icon=":material/edit:")
-                st.stop()
+                raise guard.Enough
         return presets_paired.multilingual_spec(
             model, measures=measures, data=data, languages=languages,
             pooling="mean" if pooling == "mean" else "cls",
         )  # fmt: skip
     with left:
         models = widgets.choice(
-            "pairs",
-            "Models",
-            ["2 x 2", "CLIP"],
-            "2 x 2",
-            help="ViT and ConvNeXt with BERT and GPT-2; or CLIP.",
-        )
+            "sides", "Models", ["2 x 2", "CLIP"], "2 x 2", help="ViT and ConvNeXt with BERT and GPT-2; or CLIP."
+        )  # fmt: skip
     if models == "CLIP":
         return presets_paired.clip_spec(measures=measures)
     return presets_paired.caption_spec(measures=measures)
@@ -154,8 +163,12 @@ def _clicked(chart: str) -> None:
     points = event["selection"]["points"] if event else []
     if points and points[0].get("customdata"):
         data = points[0]["customdata"]
-        values = [data[str(k)] for k in range(3)] if isinstance(data, dict) else list(data)[:3]
-        st.session_state["_failing"] = (str(values[0]), str(values[1]), int(values[2]))
+        values = list(data.values()) if isinstance(data, dict) else list(data)
+        pair = str(values[3]) if len(values) > 3 else ALL_PAIRS
+        st.session_state["_failing"] = (str(values[0]), str(values[1]), int(values[2]), pair)
+        st.toast(
+            f"The failing trials of {label_of(str(values[0]))} are listed below.", icon=":material/arrow_downward:"
+        )
 
 
 def said(found: list[insights.Insight]) -> None:
@@ -171,8 +184,10 @@ def said(found: list[insights.Insight]) -> None:
 
 def _show_insight(insight: insights.Insight) -> None:
     page = st.session_state[url.STATE]["page"]
+    st.toast("Drawn above.", icon=":material/arrow_upward:")
     if insight.protocols:
         st.session_state[f"{page}.protocols"] = list(insight.protocols)
+        st.session_state[f"{page}.lm"] = list(insight.measures)
         return
     st.session_state[f"{page}.m"] = list(insight.measures)
     st.session_state[f"{page}.neg"] = list(insight.negatives)
@@ -183,33 +198,45 @@ def _show_insight(insight: insights.Insight) -> None:
 def failing(result: RetrievalResult, measures: list[str], negatives: list[str], group: str) -> None:
     """The lost trials of one point: the query, the right answer, the distractor that was taken for it, the scores."""
     st.subheader("Failing trials")
-    names = [name for name in measures if f"{name}|{negatives[0]}|{group}" in result.choices]
+    names = [name for name in measures if f"{name}|{negatives[0]}|all" in result.choices]
     if not names:
         st.caption("These measures have no trials.")
         return
     wanted = st.session_state.pop("_failing", None)
     if wanted and wanted[0] in names and wanted[1] in negatives:
         st.session_state["fail-measure"], st.session_state["fail-negatives"] = wanted[0], wanted[1]
-        st.session_state["fail-layer"] = wanted[2]
+        st.session_state["fail-layer"], st.session_state["fail-pair"] = wanted[2], wanted[3]
     for name, value in (("fail-negatives", negatives[-1]), ("fail-layer", len(result.layers) - 1)):
         st.session_state.setdefault(name, value)  # where most is lost: the nearest distractors, the last layer
     if st.session_state["fail-negatives"] not in negatives:
         st.session_state["fail-negatives"] = negatives[-1]
     st.session_state["fail-layer"] = min(st.session_state["fail-layer"], len(result.layers) - 1)
-    columns = st.columns(3)
+    pairs = [ALL_PAIRS, *(result.pair_name(place) for place in range(len(result.pairs)))]
+    if st.session_state.get("fail-pair") not in pairs:
+        st.session_state["fail-pair"] = ALL_PAIRS
+    several = len(result.layers) > 1
+    columns = st.columns(4 if several else 3)
     measure = columns[0].selectbox("Measure", names, key="fail-measure", format_func=label_of)
     kind = columns[1].selectbox("Distractors of the trial", negatives, key="fail-negatives")
     places = range(len(result.layers))
-    layer = columns[2].selectbox("Layer", places, key="fail-layer", format_func=lambda at: result.layers[at])
-    lost = result.failures(measure, kind, group, layer)
-    total = len(result.pairs) * len(result.batches)
-    st.caption(
-        f"{len(lost)} of {total} trials lost, the clearest first"
-        + ("; for learned measures, of the first encoder of the group." if measure in insights.LEARNED else ".")
-        + " Click a point of the figure, or choose above; then a line."
-    )
+    pair = columns[2].selectbox("Pair", pairs, key="fail-pair")
+    layer = 0
+    if several:
+        layer = columns[3].selectbox("Layer", places, key="fail-layer", format_func=lambda at: result.layers[at])
+    shown = group if f"{measure}|{kind}|{group}" in result.choices else "all"
+    lost = result.failures(measure, kind, shown, layer)
+    total = result.judged(measure, kind, shown, layer)
+    if pair != ALL_PAIRS:
+        lost = lost[lost["pair"] == pairs.index(pair) - 1].reset_index(drop=True)
+        total //= len(result.pairs)
+    first = " (of the first encoder of each pair)" if measure in insights.LEARNED else ""
     if not len(lost):
+        st.caption(f"{label_of(measure)} lost none of {total} trials here{first}. Choose another measure or layer.")
         return
+    st.caption(
+        f"{len(lost)} of {total} trials lost{first}, the clearest first. Click a point of the figure, or choose above; "
+        "then a line."
+    )
     table = pd.DataFrame(
         {
             "pair": [result.pair_name(at) for at in lost["pair"]],

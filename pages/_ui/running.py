@@ -14,8 +14,15 @@ from pages._ui import cached, frame
 POLL = 1.0  # seconds
 
 
-def finished(spec: Spec, *, title: str, verb: str) -> bool:
-    """Whether the artifact of a spec is there; if not, the button that starts it, or its progress."""
+def finished(spec: Spec, *, title: str, verb: str, at_once: bool = False) -> bool:
+    """Whether the artifact of a spec is there; if not, the button that starts it, or its progress.
+
+    Args:
+        spec: what is wanted.
+        title: of the job.
+        verb: on the button.
+        at_once: start it without being asked to, once: it takes a moment.
+    """
     if cached.store().find(spec.kind, spec.key) is not None:
         return True
     job = cached.engine().table.latest(spec.kind, spec.key)
@@ -26,7 +33,9 @@ def finished(spec: Spec, *, title: str, verb: str) -> bool:
         st.error(job.error, icon=":material/error:")
     elif job is not None and job.state == "cancelled":
         st.info("This run was cancelled. What it had finished is kept; running it again goes on from there.")
-    if st.button(verb, type="primary", icon=":material/play_arrow:"):
+    if (at_once and job is None and cached.engine().workers()) or st.button(
+        verb, type="primary", icon=":material/play_arrow:"
+    ):
         cached.engine().submit(spec, title)
         st.rerun()
     no_worker()

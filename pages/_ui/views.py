@@ -19,6 +19,11 @@ CAMERA = {"toImageButtonOptions": {"format": "svg", "filename": "contrasim"}, "d
 EXAMPLES = 6
 
 
+def _config() -> dict[str, Any]:
+    """Of plotly: on a phone its buttons would lie over the legend all the time."""
+    return {**CAMERA, "displayModeBar": False} if frame.touch() else CAMERA
+
+
 def picture(drawn: Any, words: Words, key: str, table: pd.DataFrame, spec: Spec | None = None, **events: Any) -> None:
     """A figure with everything that goes with it.
 
@@ -30,7 +35,7 @@ def picture(drawn: Any, words: Words, key: str, table: pd.DataFrame, spec: Spec 
         spec: what reproduces it.
         events: for selections, as `st.plotly_chart` takes them.
     """
-    st.plotly_chart(drawn, theme=None, key=key, alt=words.alt, config=CAMERA, **events)
+    st.plotly_chart(drawn, theme=None, key=key, alt=words.alt, config=_config(), **events)
     st.caption(words.caption)
     with st.popover("Table, export", icon=":material/download:"):
         st.dataframe(table, key=f"{key}-table", alt=words.alt)
@@ -44,7 +49,8 @@ def picture(drawn: Any, words: Words, key: str, table: pd.DataFrame, spec: Spec 
             key=f"{key}-html",
             on_click="ignore",
         )
-        st.caption("SVG: the camera in the corner of the figure.")
+        if not frame.touch():
+            st.caption("SVG: the camera in the corner of the figure.")
         if spec is not None:
             reproduce(spec, key)
 

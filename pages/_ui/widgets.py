@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
 
 import streamlit as st
@@ -23,12 +24,28 @@ HELP_DATA = "A bundled data set, a file or folder, or a hub data set: type it an
 
 
 def choice(
-    name: str, label: str, options: list[str], default: str, *, free: bool = False, help: str | None = None
+    name: str,
+    label: str,
+    options: list[str],
+    default: str,
+    *,
+    free: bool = False,
+    help: str | None = None,
+    format_func: Callable[[str], str] = str,
 ) -> str:
     """A select box whose value lives in the address; `free` lets people type a value of their own."""
     key = url.start(name, default, lambda raw: raw if free or raw in options else None)
+    if not free and st.session_state[key] not in options:  # it was chosen among other options, such as another task's
+        st.session_state[key] = default
     known = options if st.session_state[key] in options else [*options, st.session_state[key]]
-    value = st.selectbox(label, known, key=key, accept_new_options=free, help=help)
+    value = st.selectbox(label, known, key=key, accept_new_options=free, help=help, format_func=format_func)
+    url.keep(name, value, default)
+    return str(value)
+
+
+def text(name: str, label: str, default: str, *, help: str) -> str:
+    """A line of text whose value lives in the address."""
+    value = st.text_input(label, key=url.start(name, default), help=help)
     url.keep(name, value, default)
     return str(value)
 

@@ -16,6 +16,12 @@ GLOSSARY = {
         "seen, unseen, transfer",
         "interval",
         "by chance",
+        "pooling",
+        "distractors",
+        "retrieved, FAISS",
+        "languages shared",
+        "retrieval, silhouette",
+        "trustworthiness",
     ],
     "meaning": [
         "a matrix with one row per sample and one column per feature",
@@ -26,6 +32,12 @@ GLOSSARY = {
         "judged on the models an encoder was trained on, on others, or on a second data set",
         "95 %: of grids by leaving out groups of samples, of accuracies by leaving out models",
         "expected value if the rows of one side were shuffled",
+        "how the positions of one input become one row: the class token, the mean, the last token",
+        "the ten wrong answers of a trial in the multilingual and image-caption benchmarks",
+        "distractors made of the nearest rows to the right answer, found by FAISS; the others are drawn at random",
+        "how many languages of a pair an encoder met in training: none, one or both",
+        "share of points whose nearest point elsewhere is their own sample; how well points are sorted, -1 to 1",
+        "how few strangers a picture puts among a point's neighbours, 0 to 1",
     ],
 }
 LIMITS = """

@@ -6,7 +6,8 @@ import pytest
 
 from contrasim_core import figures
 from contrasim_core.projection_results import Projection
-from tests.test_insights import LINES, line, pair_record, result
+from contrasim_core.retrieval_results import RetrievalRecord
+from tests.test_insights import LINES, line, result
 
 
 def projection(*, after=True, items=4):
@@ -28,6 +29,19 @@ def projection(*, after=True, items=4):
     )
 
 
+def pair_record(measure, pair, accuracy, spread=0.02, negatives="faiss"):
+    return RetrievalRecord(
+        task="image-caption", measure=measure, protocol="seen", accuracy=accuracy, low=accuracy - spread,
+        high=accuracy + spread, trials=79, chance=1 / 11, seed=0, layer="last", pair=pair, pair_group="both",
+        negatives=negatives,
+    )  # fmt: skip
+
+
+def points_of(figure):
+    """Without the marks of the legend."""
+    return [trace for trace in figure.data if trace.customdata is not None]
+
+
 def drawn_lines(figure):
     return [trace for trace in figure.data if trace.mode == "lines+markers"]
 
@@ -41,8 +55,11 @@ def test_lines_are_solid_for_random_and_dashed_for_retrieved():
     contrasim = found[-1]
     assert list(contrasim.y) == [80, 50] and list(contrasim.x) == ["1", "2"]
     assert contrasim.customdata[1] == ["contrasim", "faiss", 1]
-    by_measure = {trace.name.partition(",")[0]: (trace.line.color, trace.marker.symbol) for trace in found}
-    assert len(set(by_measure.values())) == 2
+    by_measure = {trace.name: (trace.line.color, trace.marker.symbol) for trace in found}
+    assert len(set(by_measure.values())) == 4, "retrieved ones are hollow too"
+    assert {trace.marker.symbol.endswith("-open") for trace in found if trace.line.dash == "dash"} == {True}
+    alone = drawn_lines(figures.layer_lines(table[table["measure"] == "contrasim"]))
+    assert alone[0].line.color == contrasim.line.color, "a measure keeps its colour whatever else is drawn"
 
 
 def test_bands_are_the_intervals():
@@ -61,14 +78,18 @@ def test_bars_have_a_group_for_each_pair_and_mean_over_seeds():
                pair_record("dot", "vit → gpt2", 0.1, negatives="random")]  # fmt: skip
     table = result(records=records, task="image-caption", layers=("last",)).to_pandas()
     bars = {trace.name: dict(zip(trace.y, trace.x, strict=True)) for trace in figures.caption_bars(table).data}
-    assert bars["Dot product, retrieved (FAISS)"]["vit → bert"] == pytest.approx(30)
-    assert bars["Dot product, random"]["vit → gpt2"] == pytest.approx(10)
-    assert np.isnan(bars["Dot product, random"]["vit → bert"])
+    assert bars["Dot product, retrieved (FAISS)"]["vit<br>→ bert"] == pytest.approx(30)
+    assert bars["Dot product, random"]["vit<br>→ gpt2"] == pytest.approx(10)
+    assert np.isnan(bars["Dot product, random"]["vit<br>→ bert"])
+    clicked = {tuple(item) for trace in figures.caption_bars(table).data for item in trace.customdata}
+    assert ("dot", "faiss", 0, "vit → bert") in clicked
 
 
 def test_points_have_colour_for_the_sample_and_shape_for_the_source():
     figure = figures.projection_scatter(projection(), "before")
-    first, second = figure.data
+    first, second = points_of(figure)
+    shown = [trace for trace in figure.data if trace.showlegend is not False]
+    assert [trace.name for trace in shown] == ["en", "ar"] and len({trace.marker.color for trace in shown}) == 1
     assert first.marker.symbol != second.marker.symbol
     assert first.marker.color == second.marker.color and len(set(first.marker.color)) == 4
     assert list(first.customdata) == [0, 1, 2, 3] and list(second.customdata) == [4, 5, 6, 7]
@@ -77,16 +98,22 @@ def test_points_have_colour_for_the_sample_and_shape_for_the_source():
 
 def test_picked_points_stand_out():
     figure = figures.projection_scatter(projection(), "after", picked=[1, 6])
-    opacity = [value for trace in figure.data for value in trace.marker.opacity]
+    opacity = [value for trace in points_of(figure) for value in trace.marker.opacity]
     assert [place for place, value in enumerate(opacity) if value == 1] == [1, 6]
-    assert set(figures.projection_scatter(projection(), "after").data[0].marker.opacity) == {1.0}
+    assert set(points_of(figures.projection_scatter(projection(), "after"))[0].marker.opacity) == {1.0}
 
 
 def test_both_pictures_in_one_figure():
     figure = figures.before_and_after(projection())
-    assert len(figure.data) == 4
-    assert [trace.showlegend for trace in figure.data] == [True, True, False, False]
-    assert len(figures.before_and_after(projection(after=False)).data) == 2
+    assert len(points_of(figure)) == 4
+    assert [trace.name for trace in figure.data if trace.showlegend] == ["en", "ar"]
+    assert len(points_of(figures.before_and_after(projection(after=False)))) == 2
+
+
+def test_without_a_loop_a_swipe_scrolls_the_page():
+    swiped = figures.projection_scatter(projection(), "before", loop=False)
+    assert swiped.layout.dragmode is False and swiped.layout.xaxis.fixedrange and swiped.layout.yaxis.fixedrange
+    assert figures.projection_scatter(projection(), "before").layout.dragmode == "lasso"
 
 
 def test_many_samples_share_a_scale():
@@ -105,7 +132,17 @@ def test_words_of_a_benchmark_say_the_best_and_the_recipe():
         "Against random distractors ContraSim finds 99%; against retrieved (FAISS) distractors ContraSim finds 80% of "
         "translations"
     )
-    assert "chance 9%" in words.caption and "Linear CKA 20% (faiss)" in words.alt
+    assert "chance 9%" in words.caption and "can fall below chance" in words.caption
+    near = result([line("dot", "random", 0.8), line("norm", "random", 0.79), line("contrasim", "random", 0.2)])
+    assert figures.words_of_retrieval(near, near.summary()).title == (
+        "Against random distractors Dot product finds 80% (intervals do not tell 1 other from that) of translations"
+    )
+    equal = result([line(name, "random", 1.0) for name in ("dot", "norm", "contrasim")])
+    title = figures.words_of_retrieval(equal, equal.summary()).title
+    assert title == "Against random distractors Dot product, Norm and ContraSim find 100% of translations"
+    many = result([line(name, "random", 1.0) for name in ("dot", "norm", "contrasim", "deepdot")])
+    assert "4 measures find 100%" in figures.words_of_retrieval(many, many.summary()).title
+    assert "Linear CKA 20% (faiss)" in words.alt
     nothing = result([line("dot", "random", float("nan"))])
     assert figures.words_of_retrieval(nothing, nothing.summary()).title == "Nothing is defined"
 
@@ -115,6 +152,11 @@ def test_words_of_a_projection_say_what_the_encoder_did():
     assert words.title == ("25% of points have their counterpart nearest before the encoder, 100% after")
     assert "shape: en / ar" in words.caption
     assert figures.words_of_projection(projection(after=False)).title == "8 points of 2 sources"
+    apart = projection()
+    apart.numbers["before"]["retrieval"] = None
+    words = figures.words_of_projection(apart)
+    assert words.title == "100% of points have their counterpart nearest after the encoder"
+    assert words.caption.endswith("so the picture before is no baseline.")
 
 
 def test_the_table_of_points_is_whole():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from contrasim_core import example
 from tests.pages.test_pages import button, charts, text
 
 
@@ -36,6 +37,54 @@ def test_a_group_of_pairs_is_chosen_by_address(page, finished):
     assert not app.exception
     lines = [trace for trace in charts(app)[0]["data"] if trace.get("mode") == "lines+markers"]
     assert [trace["name"] for trace in lines] == ["ContraSim, retrieved (FAISS)"]
+
+
+def test_closed_form_measures_stay_beside_a_group_of_pairs(page, finished):
+    app = page("benchmarks", run=finished.multilingual.key, group="both", neg="faiss", m="contrasim~cka.linear")
+    lines = [trace["name"] for trace in charts(app)[0]["data"] if trace.get("mode") == "lines+markers"]
+    assert set(lines) == {"ContraSim, retrieved (FAISS)", "Linear CKA, retrieved (FAISS)"}
+    assert "they are drawn over all pairs" in text(app)
+    alone = page("benchmarks", run=finished.multilingual.key, group="both", m="cka.linear")
+    assert not alone.exception and len(charts(alone)) == 1
+
+
+def test_controls_of_one_task_do_not_leak_into_another(page):
+    app = page("benchmarks")
+    assert box(app, "Measures").value == "all"
+    for task, expected in (("multilingual", "paper"), ("image-caption", "paper"), ("layer-prediction", "all")):
+        app.session_state["benchmarks.task"] = task
+        app.run()
+        assert not app.exception
+        assert box(app, "Measures").value == expected
+    assert box(app, "Pairs").value == "all"
+
+
+def test_failing_trials_of_one_pair(page, finished):
+    app = page("benchmarks", run=finished.captions.key, neg="faiss")
+    whole = table(app, "score of the right one")
+    pair = whole["pair"].iloc[0]
+    app.session_state["fail-pair"] = pair
+    app.run()
+    assert not app.exception
+    assert set(table(app, "score of the right one")["pair"]) == {pair}
+    assert box(app, "Pair").value == pair
+
+
+def test_a_model_of_ones_own_asks_for_its_texts_and_keeps_them_in_the_address(page):
+    app = page("benchmarks", task="multilingual", model="phrases-mine")
+    assert "Name the parallel texts for this model." in text(app)
+    next(item for item in app.text_input if item.label == "Parallel texts").set_value("mine.tsv").run()
+    assert app.query_params["d"] in ("mine.tsv", ["mine.tsv"])
+
+
+def test_sentences_of_layer_prediction_show_their_measures(page):
+    keys = example.read()
+    assert keys is not None
+    app = page("benchmarks", run=keys.benchmark)
+    assert len(charts(app)[0]["data"][0]["y"]) > 12
+    shown = next(item for item in app.button if item.key == "insight-0").click().run()
+    assert not app.exception
+    assert len(charts(shown)[0]["data"][0]["y"]) < 3
 
 
 def test_a_measure_without_accuracy_gives_its_reason(page, finished):
@@ -82,17 +131,22 @@ def test_sentences_are_made_from_the_numbers(page, finished):
     assert parameters["m"] in ("~".join(said[0].measures), ["~".join(said[0].measures)])
 
 
+def points(chart):
+    """Without the marks of the legend."""
+    return [trace for trace in chart["data"] if "customdata" in trace]
+
+
 @pytest.mark.parametrize("which", ["projection", "scenes"])
 def test_projection_draws_before_and_after_alike(page, finished, which):
     app = page("projections", run=getattr(finished, which).key)
     assert not app.exception
     before, after = charts(app)
-    for left, right in zip(before["data"], after["data"], strict=True):
+    for left, right in zip(points(before), points(after), strict=True):
         assert left["name"] == right["name"]
         assert left["marker"]["symbol"] == right["marker"]["symbol"]
         assert left["marker"]["color"] == right["marker"]["color"]
         assert left["x"] != right["x"]
-    assert len({trace["marker"]["symbol"] for trace in before["data"]}) == 2
+    assert len({trace["marker"]["symbol"] for trace in points(before)}) == 2
     assert "moved most" in text(app)
     assert "retrieval" in set(table(app, "of all dimensions")["of all dimensions"])
 
@@ -102,7 +156,7 @@ def test_picked_points_stand_out_in_both_pictures(page, finished):
     app.session_state["_picked"] = [0, 7]
     app.run()
     for chart in charts(app):
-        opacity = [value for trace in chart["data"] for value in trace["marker"]["opacity"]]
+        opacity = [value for trace in points(chart) for value in trace["marker"]["opacity"]]
         assert sorted(opacity)[-2:] == [1.0, 1.0] and sorted(opacity)[-3] < 0.5
     assert "Picked points" in text(app)
     shown = next(item.value for item in app.dataframe if list(item.value.columns)[:2] == ["sample", "source"])
@@ -114,12 +168,27 @@ def test_picked_points_stand_out_in_both_pictures(page, finished):
     assert "moved most" in text(app)
 
 
-def test_projection_asks_for_figure_5_at_first(page, finished):
+def test_projection_offers_english_and_arabic_at_first(page, finished):
     app = page("projections")
     assert not app.exception
     assert button(app, "Project")
     assert next(item.value for item in app.multiselect if item.label == "Sources") == ["en", "ar"]
     assert next(item.value for item in app.slider if item.label == "Layer") == 6
+
+
+def test_one_button_asks_for_figure_5(page):
+    app = page("projections", model="CLIP", kind="none", n="50")
+    button(app, "Figure 5 of the paper").click().run()
+    assert not app.exception
+    chosen = [box(app, label).value for label in ("Model", "Encoder", "Method")]
+    assert chosen == ["phrases-bert-0", "contrasim", "umap"]
+    assert next(item.value for item in app.number_input if item.label == "Samples") == 5
+
+
+@pytest.mark.parametrize(("asked", "given"), [("100000", 400), ("1", 4), ("many", 5)])
+def test_too_many_samples_in_the_address_are_cut(page, asked, given):
+    app = page("projections", n=asked)
+    assert next(item.value for item in app.number_input if item.label == "Samples") == given
 
 
 @pytest.mark.parametrize("model", ["CLIP", "image and caption"])
