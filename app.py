@@ -10,7 +10,8 @@ ICON = (
     Path(__file__).resolve().parent / "pages" / "_ui" / "icon.png"
 )  # one of our own: others are fetched from elsewhere
 st.set_page_config(page_title="contrasim", page_icon=ICON, layout="wide")
-page = st.navigation(router.pages())
+page = st.navigation(router.pages(), position="hidden")
+router.menu()
 url.begin(page.url_path)
 frame.badge()
 st.session_state[router.FRAMED] = True

@@ -75,6 +75,8 @@ def test_compare_writes_a_grid_with_layer_names(capsys, tmp_path):
     assert [row[0] for row in rows[1:]] == ["0", "1", "2", "3", "4", "5", "6"]
     assert all(0 <= float(value) <= 1 for row in rows[2:] for value in row[2:])
     assert "Linear CKA, n = 64" in shown
+    assert "nan" not in shown and "–" in shown
+    assert "has no variance: all 64 rows are the same" in shown, "why a row of the table is empty"
 
 
 @needs_models

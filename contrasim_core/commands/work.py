@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from contrasim_core.errors import SpecError
 from contrasim_core.models import resolve_model
 from contrasim_core.results import Comparison, SimilarityGrid, plain
 from contrasim_core.specs import CompareSpec, Pooling
+
+REASONS = 2  # why cells are empty: one for each side says enough
 
 
 def add(commands: Any) -> None:
@@ -148,11 +151,12 @@ def _compare(options: Namespace, output: Output) -> int:
 def _print_grid(output: Output, grid: SimilarityGrid, pooling: str) -> None:
     first, second = grid.rows[0].model, grid.columns[0].model
     cells = [
-        [row.label, *(f"{value:.3f}" for value in values)] for row, values in zip(grid.rows, grid.values, strict=True)
+        [row.label, *("–" if math.isnan(value) else f"{value:.3f}" for value in values)]
+        for row, values in zip(grid.rows, grid.values, strict=True)
     ]
     heading = [f"{first} ↓  {second} →", *(f"{column.label}>" for column in grid.columns)]
     output.table(f"{grid.label}, n = {grid.n}, pooling {pooling}", heading, cells, None)
-    for note in grid.notes:
+    for note in (*grid.notes, *grid.undefined[:REASONS]):
         output.say(note)
 
 

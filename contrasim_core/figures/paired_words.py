@@ -25,13 +25,13 @@ def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
         (str(names[0]), str(names[1])): float(part["accuracy"].mean())
         for names, part in defined.groupby(["negatives", "measure"], sort=False)
     }
+    what = QUESTION[result.task]
     parts = []
     for negatives in WORD:
         part = defined[defined["negatives"] == negatives]
         if len(part):
             table = part.groupby("measure", sort=False)[["accuracy", "low", "high"]].mean().reset_index()
-            parts.append(f"against {WORD[negatives]} distractors {leaders(table)}")
-    what = QUESTION[result.task]
+            parts.append(f"against {WORD[negatives]} distractors {leaders(table, what)}")
     title = "; ".join(parts)
     recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
     chance = float(shown["chance"].iloc[0])
@@ -45,7 +45,7 @@ def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
     alt = f"Share of {what} found, chance {chance:.0%}: " + ", ".join(
         f"{label_of(measure)} {value:.0%} ({negatives})" for (negatives, measure), value in means.items()
     )
-    return Words((title[:1].upper() + title[1:] + f" of {what}") if title else "Nothing is defined", caption, alt + ".")
+    return Words(title[:1].upper() + title[1:] if title else "Nothing is defined", caption, alt + ".")
 
 
 def words_of_projection(result: Projection) -> Words:

@@ -91,32 +91,35 @@ def _percent(accuracy: float) -> str:
 
 def _finding(table: pd.DataFrame) -> str:
     """The best measure of each protocol, in words."""
-    names = {"seen": "On models it was trained on", "unseen": "on unseen models", "transfer": "on a second data set"}
+    names = {"seen": "on seen models", "unseen": "on unseen models", "transfer": "on a second data set"}
     parts = []
     for protocol, where in names.items():
         part = table[(table["protocol"] == protocol) & table["accuracy"].notna()]
         if len(part):
-            parts.append(f"{where} {leaders(part)} of layers")
+            parts.append(f"{where} {leaders(part, 'layers')}")
     text = "; ".join(parts)
     return text[:1].upper() + text[1:] if text else "No measure is defined on these data"
 
 
-def leaders(table: pd.DataFrame) -> str:
-    """Who is ahead, such as `ContraSim finds 90 %`, and how many others the intervals cannot tell from them.
+def leaders(table: pd.DataFrame, what: str) -> str:
+    """Who is ahead, as far as the intervals bear it: `ContraSim finds 90% of layers`, `no measure is clearly ahead`.
 
     Args:
         table: a row per measure with `measure`, `accuracy`, `low` and `high`; none of them NaN.
+        what: is found.
     """
     order = table.sort_values("accuracy", ascending=False, kind="stable")
     best = order.iloc[0]
     level = order["accuracy"].map(lambda value: f"{value:.0%}") == f"{best['accuracy']:.0%}"
     names = [label_of(str(name)) for name in order[level]["measure"]]
     near = int(((order["high"] >= best["low"]) & ~level).sum())
+    if len(order) > 1 and near > NAMED:
+        return f"no measure is clearly ahead ({best['accuracy']:.0%} at most)"
     who = f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
     if len(names) > NAMED:
         who = f"{len(names)} measures"
-    doubt = f" (intervals do not tell {near} other{'s' * (near > 1)} from that)" if near else ""
-    return f"{who} {'find' if len(names) > 1 else 'finds'} {best['accuracy']:.0%}{doubt}"
+    close = f", {near} other{'s' * (near > 1)} within the interval" if near else ""
+    return f"{who} {'find' if len(names) > 1 else 'finds'} {best['accuracy']:.0%} of {what}{close}"
 
 
 def words_of_curves(curves: Sequence[TrainingCurve]) -> Words:

@@ -18,21 +18,34 @@ JOBS = str(FOLDER / "jobs.py")
 ABOUT = str(FOLDER / "about.py")
 
 
-def pages() -> dict[str, list[Any]]:
-    """Navigation in groups."""
-    return {
-        "Start": [st.Page(OVERVIEW, title="Overview", icon=":material/home:", default=True)],
-        "Work": [
-            st.Page(COMPARE, title="Compare", icon=":material/grid_on:"),
-            st.Page(TRAIN, title="Train encoder", icon=":material/model_training:"),
-            st.Page(BENCHMARKS, title="Benchmarks", icon=":material/leaderboard:"),
-            st.Page(PROJECTIONS, title="Projections", icon=":material/scatter_plot:"),
-        ],
-        "Behind it": [
-            st.Page(JOBS, title="Jobs", icon=":material/list_alt:"),
-            st.Page(ABOUT, title="About", icon=":material/info:"),
-        ],
-    }
+GROUPS = {
+    "Start": ((OVERVIEW, "Overview", ":material/home:"),),
+    "Work": (
+        (COMPARE, "Compare", ":material/grid_on:"),
+        (TRAIN, "Train encoder", ":material/model_training:"),
+        (BENCHMARKS, "Benchmarks", ":material/leaderboard:"),
+        (PROJECTIONS, "Projections", ":material/scatter_plot:"),
+    ),
+    "Behind it": ((JOBS, "Jobs", ":material/list_alt:"), (ABOUT, "About", ":material/info:")),
+}
+
+
+def pages() -> list[Any]:
+    """All pages. They have no icons: a page's icon becomes the tab's, which browsers fetch from a server elsewhere."""
+    return [
+        st.Page(path, title=title, default=path == OVERVIEW)
+        for group in GROUPS.values()
+        for path, title, _icon in group
+    ]
+
+
+def menu() -> None:
+    """The pages in groups, in the sidebar."""
+    with st.sidebar:
+        for name, group in GROUPS.items():
+            st.caption(name)
+            for path, title, icon in group:
+                st.page_link(path, label=title, icon=icon)
 
 
 def ensure() -> None:
@@ -42,5 +55,5 @@ def ensure() -> None:
     Declaring the navigation once and running again mends that; address and parameters stay.
     """
     if not st.session_state.pop(FRAMED, False):
-        st.navigation(pages())
+        st.navigation(pages(), position="hidden")
         st.rerun()

@@ -24,6 +24,11 @@ def _config() -> dict[str, Any]:
     return {**CAMERA, "displayModeBar": False} if frame.touch() else CAMERA
 
 
+def _events(events: dict[str, Any]) -> dict[str, Any]:
+    """On a phone a chart that can be clicked takes every swipe for itself, so only loops are left there."""
+    return {} if frame.touch() and events.get("selection_mode") == "points" else events
+
+
 def picture(drawn: Any, words: Words, key: str, table: pd.DataFrame, spec: Spec | None = None, **events: Any) -> None:
     """A figure with everything that goes with it.
 
@@ -35,7 +40,7 @@ def picture(drawn: Any, words: Words, key: str, table: pd.DataFrame, spec: Spec 
         spec: what reproduces it.
         events: for selections, as `st.plotly_chart` takes them.
     """
-    st.plotly_chart(drawn, theme=None, key=key, alt=words.alt, config=_config(), **events)
+    st.plotly_chart(drawn, theme=None, key=key, alt=words.alt, config=_config(), **_events(events))
     st.caption(words.caption)
     with st.popover("Table, export", icon=":material/download:"):
         st.dataframe(table, key=f"{key}-table", alt=words.alt)
@@ -123,10 +128,10 @@ def _difference(grids: list[SimilarityGrid], chosen: tuple[int, int] | None, row
     a, b = grids[names.index(first)], grids[names.index(second)]
     drawn = figures.difference_heatmap(a, b, mode=frame.mode(), chosen=chosen)
     text = f"{first} minus {second}; zero is white."
-    st.plotly_chart(
-        drawn, theme=None, key="difference", alt=f"Heatmap of {text}", config=CAMERA,
-        on_select=lambda: _clicked("difference", row_key, column_key), selection_mode="points",
+    events = _events(
+        {"on_select": lambda: _clicked("difference", row_key, column_key), "selection_mode": "points"}
     )  # fmt: skip
+    st.plotly_chart(drawn, theme=None, key="difference", alt=f"Heatmap of {text}", config=_config(), **events)
     st.caption(text)
 
 
@@ -155,7 +160,7 @@ def cell(result: Comparison, shown: list[str]) -> None:
         lines = {name: result.grids[name] for name in shown if None not in result.grids[name].bounds}
         lines = lines or {name: result.grids[name] for name in shown[:1]}
         st.plotly_chart(
-            figures.row_profile(lines, row, column, mode=frame.mode()), theme=None, key="profile", config=CAMERA,
+            figures.row_profile(lines, row, column, mode=frame.mode()), theme=None, key="profile", config=_config(),
             alt=f"Similarity of layer {first.rows[row].label} to every layer of {first.columns[0].model}",
         )  # fmt: skip
     _samples(result, row, column)

@@ -147,7 +147,7 @@ def test_finding_of_a_benchmark_names_the_best_of_each_protocol():
     ]
     words = figures.words_of_benchmark(result(records))
     assert words.title == (
-        "On models it was trained on ContraSim finds 90% of layers; on unseen models Linear CKA finds 60% of layers"
+        "On seen models ContraSim finds 90% of layers; on unseen models Linear CKA finds 60% of layers"
     )
     assert "40 trials" in words.caption
     assert "Linear CKA 50% (seen)" in words.alt

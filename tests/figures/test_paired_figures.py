@@ -129,17 +129,20 @@ def test_words_of_a_benchmark_say_the_best_and_the_recipe():
     made = result(LINES)
     words = figures.words_of_retrieval(made, made.summary())
     assert words.title == (
-        "Against random distractors ContraSim finds 99%; against retrieved (FAISS) distractors ContraSim finds 80% of "
-        "translations"
+        "Against random distractors ContraSim finds 99% of translations; against retrieved (FAISS) distractors "
+        "ContraSim finds 80% of translations"
     )
     assert "chance 9%" in words.caption and "can fall below chance" in words.caption
     near = result([line("dot", "random", 0.8), line("norm", "random", 0.79), line("contrasim", "random", 0.2)])
     assert figures.words_of_retrieval(near, near.summary()).title == (
-        "Against random distractors Dot product finds 80% (intervals do not tell 1 other from that) of translations"
+        "Against random distractors Dot product finds 80% of translations, 1 other within the interval"
     )
     equal = result([line(name, "random", 1.0) for name in ("dot", "norm", "contrasim")])
     title = figures.words_of_retrieval(equal, equal.summary()).title
     assert title == "Against random distractors Dot product, Norm and ContraSim find 100% of translations"
+    nobody = result([line(name, "random", 0.5 - 0.01 * at, spread=0.2) for at, name in enumerate("abcde")])
+    title = figures.words_of_retrieval(nobody, nobody.summary()).title
+    assert title == "Against random distractors no measure is clearly ahead (50% at most)"
     many = result([line(name, "random", 1.0) for name in ("dot", "norm", "contrasim", "deepdot")])
     assert "4 measures find 100%" in figures.words_of_retrieval(many, many.summary()).title
     assert "Linear CKA 20% (faiss)" in words.alt
