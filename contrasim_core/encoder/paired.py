@@ -138,6 +138,7 @@ class PairTraining(Loop):
         self.sides, self.jobs = sides, list(jobs)
         self.inputs: dict[tuple[int, int, tuple[int, ...]], Tensor] = {}
         self.widths = sorted({self._input(job, 0, side).shape[1] for job in range(len(jobs)) for side in (0, 1)})
+        self._batch = torch.empty(0)
         self.build(self.widths)
 
     @property
@@ -176,7 +177,10 @@ class PairTraining(Loop):
         count = len(rows[0])
         taken = [[(self._input(e, layers[e], side), rows[e]) for side in (0, 1)] for e in range(len(self.jobs))]
         if len(self.widths) == 1:
-            x = torch.empty(len(self.jobs), 2 * count, self.widths[0])
+            shape = (len(self.jobs), 2 * count, self.widths[0])
+            if self._batch.shape != shape:  # memory that is new to the process is slow to fill
+                self._batch = torch.empty(shape)
+            x = self._batch
             for e, both in enumerate(taken):
                 for side, (matrix, index) in enumerate(both):
                     torch.index_select(matrix, 0, index, out=x[e, side * count : (side + 1) * count])
