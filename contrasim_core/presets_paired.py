@@ -27,6 +27,8 @@ QUICK_ROWS = {"multilingual": (1024, 400), "image-caption": (2048, 3000)}
 """Training and test samples for the small bundled models."""
 BATCH = {"multilingual": 8, "image-caption": 64}
 """Rows of a batch, as in the paper."""
+SEEDS = {"multilingual": (0,), "image-caption": (0, 1, 2, 3, 4)}
+"""Encoder seeds, as in the paper: languages make twenty pairs, images and captions one or four."""
 HUB_ROWS = (10_000, 5_000)
 """Training and test samples of the paper."""
 NEIGHBOURS_OF_FEW = 4
@@ -149,7 +151,13 @@ def _options(task: Literal["multilingual", "image-caption"], own: bool, options:
     quick = QUICK_MULTILINGUAL if task == "multilingual" else QUICK_CAPTION
     rows = QUICK_ROWS[task] if own else HUB_ROWS
     given = {name: value for name, value in options.items() if value is not None}
-    return {"encoder": quick if own else PAPER_PAIRED, "batch": BATCH[task], "rows": rows, **given}
+    return {
+        "encoder": quick if own else PAPER_PAIRED,
+        "batch": BATCH[task],
+        "rows": rows,
+        "seeds": SEEDS[task],
+        **given,
+    }
 
 
 def _side(source: str, side: str, sides: Sequence[str], split: str, config: str | None) -> DatasetRef:

@@ -101,7 +101,9 @@ def _add_bench(commands: Any) -> None:
 
 
 def _add_encoder(parser: ArgumentParser) -> None:
-    parser.add_argument("--seeds", type=int, metavar="N", help="encoders to train (default: 5; 1 for each pair)")
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="encoders to train (default: 5; 1 for each pair of languages)"
+    )
     parser.add_argument("--preset", choices=("auto", "paper", "quick"), default="auto", help="training options")
     parser.add_argument("--epochs", type=int, help="instead of the preset's")
     parser.add_argument("--batch-rows", type=int, help="instead of the preset's")

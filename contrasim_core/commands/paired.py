@@ -32,7 +32,7 @@ def spec_of(options: Namespace) -> RetrievalSpec:
         "data": options.data,
         "config": options.config,
         "encoder": _encoder(options),
-        "seeds": tuple(range(options.seeds if options.seeds is not None else 1)),
+        "seeds": None if options.seeds is None else tuple(range(options.seeds)),
         "negatives": presets_paired.negatives(options.negatives),
         "batch": options.batch,
         "metric": options.metric,

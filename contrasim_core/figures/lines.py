@@ -101,12 +101,14 @@ def caption_bars(records: pd.DataFrame, *, mode: Mode = "light", height: int | N
     chance = float(records["chance"].iloc[0]) * 100
     figure.add_vline(x=chance, line={"color": INK[mode], "dash": "dot", "width": 1.5})
     figure.add_annotation(
-        x=chance, y=0, yref="paper", yanchor="bottom", xanchor="left", text=f"chance {chance:.0f} %", showarrow=False
+        x=chance, y=1, yref="paper", yanchor="bottom", xanchor="left", text=f"chance {chance:.0f} %", showarrow=False
     )
     figure.update_xaxes(title_text="true batch found (%)", range=[0, 103], fixedrange=True)
     figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True)
     bars = len(pairs) * max(1, len(figure.data))
-    return styled(figure, mode, height=height or 150 + 15 * bars, barmode="group", bargap=0.2, dragmode=False)
+    return styled(
+        figure, mode, height=height or 150 + 15 * bars, barmode="group", bargap=0.2, dragmode=False, legend={"y": 1.06}
+    )
 
 
 def _chance(figure: go.Figure, summary: pd.DataFrame, mode: Mode) -> None:

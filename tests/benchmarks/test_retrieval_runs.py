@@ -105,3 +105,9 @@ def test_training_samples_that_are_tested_are_found_in_any_language(tmp_path):
     test = [load_data(tmp_path / "test.tsv", split="all", column=side) for side in sides]
     assert column in sides
     assert leaks(train, test) == (1, 2)
+
+
+def test_captions_have_five_encoders_for_each_pair_as_in_the_paper():
+    assert caption_spec(measures=("contrasim",)).seeds == (0, 1, 2, 3, 4)
+    assert caption_spec(measures=("contrasim",), seeds=(7,)).seeds == (7,)
+    assert small(("contrasim",)).seeds == (0,)

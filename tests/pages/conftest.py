@@ -66,7 +66,7 @@ class Finished:
             encoder=few,
         )
         self.captions = presets_paired.caption_spec(
-            measures=("cka.linear", "contrasim"), rows=(128, 128), batch=16, encoder=few
+            measures=("cka.linear", "contrasim"), rows=(128, 128), batch=16, encoder=few, seeds=(0, 1)
         )
         self.projection = ProjectionSpec(
             sources=self.multilingual.test[:2], training=self.multilingual.training("contrasim"), items=6
