@@ -175,9 +175,9 @@ def test_bench_multilingual_prints_records(capsys, tmp_path):
 @needs_phrases
 def test_bench_image_caption_prints_a_table_with_reasons(capsys, tmp_path):
     code, out, _ = run(
-        capsys, "bench", "image-caption", "--models", "scenes-clip-0", "--measures", "dot,svcca", "--rows", 64,
+        capsys, "bench", "image-caption", "--models", "scenes-clip-0", "--measures", "dot,pwcca", "--rows", 64,
         "--batch", 8, "--metric", "ip", "--cache", tmp_path,
     )  # fmt: skip
     assert code == 0
     assert "Image-caption" in out and "faiss" in out
-    assert "svcca: with batches of 8 rows and 64 features svcca is at its maximum for any data." in out
+    assert "pwcca: with batches of 8 rows and 64 features pwcca is at its maximum for any data." in out

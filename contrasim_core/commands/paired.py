@@ -76,7 +76,7 @@ def show(output: Output, result: RetrievalResult, key: str) -> None:
     recipe = result.recipe
     output.table(
         f"{result.task.capitalize()}: {recipe['model']}, {recipe['data']}, pooling {recipe['pooling']}; accuracy (%), "
-        f"mean ± std over pairs; chance {100 / (1 + result.random.shape[1]):.1f} %",
+        f"mean ± std over pairs and encoders; chance {100 / (1 + result.random.shape[1]):.1f} %",
         ("negatives", "measure", *(f"layer {label}>" for label in result.layers)),
         rows,
         [asdict(record) for record in result.records],
