@@ -196,12 +196,12 @@ def _captions(path: Path, _sides: Sequence[str], ref: DatasetRef) -> PairedData:
     first = table.drop_duplicates(files)  # further captions of an image are left out
     names, texts = tuple(first[files]), tuple(text.strip() for text in first[captions])
     check_rows(ref.label, names, {CAPTION_SIDE: texts})
-    images = tuple(decode_image(name, read(name)) for name in names)
+    images = tuple(decode_image(name, content) for name, content in zip(names, read(names), strict=True))
     return PairedData(names, {IMAGE_SIDE: images, CAPTION_SIDE: texts})
 
 
-def _find(path: Path, ref: DatasetRef) -> tuple[pd.DataFrame, Callable[[str], bytes]]:
-    """The table of captions, and how the content of an image is read."""
+def _find(path: Path, ref: DatasetRef) -> tuple[pd.DataFrame, Callable[[Sequence[str]], Iterator[bytes]]]:
+    """The table of captions, and how the contents of images are read."""
     if path.suffix == ".zip":
         names = _names(path)
         table = _single([name for name in names if Path(name).suffix in TABLE_TYPES and not is_hidden(name)], ref)
@@ -212,7 +212,7 @@ def _find(path: Path, ref: DatasetRef) -> tuple[pd.DataFrame, Callable[[str], by
     folder = table_file.parent
     if len(archives) == 1 and not any(is_image(item.name) for item in folder.iterdir()):
         return _table(table_file), _reader(archives[0], ".")
-    return _table(table_file), lambda name: _content_of(folder, name, ref)
+    return _table(table_file), lambda names: (_content_of(folder, name, ref) for name in names)
 
 
 def _tables(folder: Path) -> list[str]:
@@ -246,16 +246,17 @@ def _names(path: Path) -> list[str]:
         raise DataError(f"{path.name} is no zip file, or it is damaged.") from error
 
 
-def _reader(path: Path, folder: str) -> Callable[[str], bytes]:
-    """Reads files of a zip whose names are relative to a folder in it."""
+def _reader(path: Path, folder: str) -> Callable[[Sequence[str]], Iterator[bytes]]:
+    """Reads files of a zip whose names are relative to a folder in it; its list of files is read once."""
 
-    def read(name: str) -> bytes:
-        inside = name if folder == "." else f"{folder}/{name}"
+    def read(names: Sequence[str]) -> Iterator[bytes]:
         with zipfile.ZipFile(path) as archive:
-            try:
-                return archive.read(inside)
-            except KeyError as error:
-                raise DataError(f"{path.name} has no image {inside}, which its table of captions names.") from error
+            for name in names:
+                inside = name if folder == "." else f"{folder}/{name}"
+                try:
+                    yield archive.read(inside)
+                except KeyError as error:
+                    raise DataError(f"{path.name} has no image {inside}, which its table of captions names.") from error
 
     return read
 

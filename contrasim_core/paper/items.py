@@ -59,7 +59,8 @@ def _layer_table(measures: Sequence[str], *, vision: bool) -> Callable[[Bench], 
                 runs.benchmark(spec, store=bench.store, execution=bench.execution, progress=share(step, place, 2))
                 for place, spec in enumerate(specs)
             ]
-            columns += [(names[1] or "", results[0], results[1]), (names[2] or "", results[1], results[0])]
+            data = [Path(name or "").name if Path(name or "").exists() else name or "" for name in names]
+            columns += [(data[1], results[0], results[1]), (data[2], results[1], results[0])]
         if not columns:
             raise SpecError(f"There are no {' and no '.join(missing)} at this scale.")
         return _lay_layers(columns, measures, missing)

@@ -134,6 +134,19 @@ def test_a_split_that_is_not_there_is_refused(tmp_path):
         load_data(captioned(tmp_path), column=column_of("image", BOTH), split="validation")
 
 
+def test_an_archive_of_images_is_opened_a_few_times_whatever_it_holds(tmp_path, monkeypatch):
+    """Its list of files is as long as it holds files: opened for each image, thousands take minutes."""
+    folder, archive = captioned(tmp_path), tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as whole:
+        for file in folder.iterdir():
+            whole.write(file, file.name)
+    opened = []
+    original = zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *args, **more: opened.append(args) or original(*args, **more))
+    assert len(load_data(archive, column=column_of("image", BOTH), split="all")) == 9
+    assert len(opened) <= 4
+
+
 def test_one_caption_of_each_image_is_kept(tmp_path):
     rows = "".join(f"{n}.png,caption {n} number {k}\n" for n in range(9) for k in range(3))
     found = load_data(captioned(tmp_path, rows), column=column_of("caption", BOTH), split="all")
