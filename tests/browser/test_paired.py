@@ -53,7 +53,7 @@ def test_a_loop_in_before_picks_the_same_points_in_after(tab, server):
 
 
 def test_a_click_on_a_point_opens_a_failing_trial(tab, server):
-    tab.goto(f"{server}/benchmarks?task=multilingual&set=closed-form&m=cka.linear&neg=faiss")
+    tab.goto(f"{server}/benchmarks?task=multilingual&measures=closed-form&m=cka.linear&neg=faiss")
     ready(tab)
     run_it(tab, "Run the benchmark", 1)
     point = tab.locator(".scatterlayer .point").first
