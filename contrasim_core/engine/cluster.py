@@ -14,8 +14,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from filelock import FileLock
 
 from contrasim_core.errors import EngineError
 from contrasim_core.store import write_atomic
@@ -115,11 +119,22 @@ def up(root: Path, *, host: str = "127.0.0.1", tls: Tls = Tls()) -> tuple[Cluste
         EngineError: if the host is refused, or the processes do not come up.
     """
     check_host(host, tls)
-    running = find(root)
-    if running is not None:
-        return running, False
+    with _alone(root):
+        running = find(root)
+        return (running, False) if running is not None else (_new(root, host, tls), True)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """Starting and ending wait for each other: one must not take away what the other has just written."""
     folder = root / "run"
     folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "cluster.lock"):
+        yield
+
+
+def _new(root: Path, host: str, tls: Tls) -> Cluster:
+    folder = root / "run"
     scheduler_file = folder / "scheduler.json"
     scheduler_file.unlink(missing_ok=True)
     local = ["--host", host, "--dashboard-address", "127.0.0.1:0", *tls.arguments()]
@@ -143,7 +158,7 @@ def up(root: Path, *, host: str = "127.0.0.1", tls: Tls = Tls()) -> tuple[Cluste
         scheduler_file=str(scheduler_file), scheduler=scheduler.pid, workers=tuple(workers), tls=asdict(tls)
     )
     write_atomic(record_path(root), json.dumps(asdict(cluster)))
-    return cluster, True
+    return cluster
 
 
 def _start(module: list[str], log: Path, more: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -181,8 +196,14 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
 
 def down(root: Path) -> list[int]:
     """End the processes that `up` started; returns their numbers. Runs in progress resume when it is up again."""
-    path = record_path(root)
-    if not path.is_file():
+    if not record_path(root).is_file():
+        return []
+    with _alone(root):
+        return _end(record_path(root))
+
+
+def _end(path: Path) -> list[int]:
+    if not path.is_file():  # another process has been faster
         return []
     data = json.loads(path.read_text(encoding="utf-8"))
     cluster = Cluster(**{**data, "workers": tuple(data["workers"])})

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -65,6 +66,28 @@ def test_a_record_of_dead_or_foreign_processes_is_no_cluster(tmp_path):
     finally:
         other.kill()
         other.wait()
+
+
+def test_starting_and_ending_wait_for_each_other(tmp_path, monkeypatch):
+    """A dashboard that ends must not forget the processes that the next one has just started."""
+    record_path(tmp_path).parent.mkdir(parents=True)
+    record_path(tmp_path).write_text("{}", encoding="utf-8")
+    monkeypatch.setattr(cluster, "_end", lambda _path: [1])
+    monkeypatch.setattr(cluster, "_new", lambda *_: "started")
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(down(tmp_path))),
+        threading.Thread(target=lambda: found.append(up(tmp_path))),
+    ]
+    with cluster._alone(tmp_path):
+        monkeypatch.setattr(cluster, "find", lambda _root: None)
+        for thread in threads:
+            thread.start()
+            thread.join(0.3)
+            assert thread.is_alive()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(map(str, found)) == ["('started', True)", "[1]"]
 
 
 def test_workers_are_ended_before_their_scheduler():
