@@ -101,8 +101,8 @@ def test_what_cannot_be_searched_is_said():
 @pytest.mark.parametrize("case", ["far from the origin", "one large column"])
 def test_distances_are_right_where_the_mean_is_a_thousand_times_the_spread(case):
     """FAISS takes distances from products in float32: rows must come to it centred."""
-    values = rows(1500, 64)
-    values = values + 1000 if case.startswith("far") else torch.cat([values / 50, torch.full((1500, 1), 300.0)], 1)
+    values = rows(2000, 128)
+    values = values + 1000 if case.startswith("far") else torch.cat([values / 50, torch.full((2000, 1), 300.0)], 1)
     wide = values.double()
     expected = torch.cdist(wide, wide).fill_diagonal_(torch.inf).argsort(1)[:, :10].numpy()
     assert (nearest(values, 10) == expected).mean() > 0.999
