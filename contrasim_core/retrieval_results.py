@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from contrasim_core.errors import ForeignFormatError
 from contrasim_core.results import SHARES, TrainingCurve, read_json, versions, write_json
 
 RIGHT = 0
@@ -214,9 +215,18 @@ class RetrievalResult:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What `save` wrote."""
+        """What `save` wrote.
+
+        Raises:
+            ForeignFormatError: if an older version wrote it.
+        """
         data = read_json(folder / "result.json")
         with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+            if data["choices"] and f"{CHOICES[-1]}-0" not in arrays:
+                raise ForeignFormatError(
+                    f"retrieval {folder.name} was written by an older version, whose numbers are no longer trusted. "
+                    "Run the benchmark again."
+                )
             choices = {
                 name: Choices(**{part: arrays[f"{part}-{place}"] for part in CHOICES})
                 for place, name in enumerate(data["choices"])

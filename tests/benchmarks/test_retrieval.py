@@ -13,7 +13,7 @@ from contrasim_core.benchmarks.statistics import unit_interval, wilson
 from contrasim_core.benchmarks.trials import judge_batches, random_distractors
 from contrasim_core.encoder.contrasim import ContraSim
 from contrasim_core.encoder.loop import Trained
-from contrasim_core.errors import PairingError, SpecError
+from contrasim_core.errors import ForeignFormatError, PairingError, SpecError
 from contrasim_core.measure.batched import batched
 from contrasim_core.measure.table import closed_form
 from contrasim_core.refs import LayerRef, SampleSet
@@ -312,6 +312,15 @@ def test_a_saved_result_comes_back_whole(judged, tmp_path):
         np.testing.assert_array_equal(back.choices[name].chosen, made.chosen)
         np.testing.assert_array_equal(back.choices[name].own, made.own)
     assert back.failures("dot", "faiss", "all", 0).equals(judged.failures("dot", "faiss", "all", 0))
+
+
+def test_what_an_older_version_saved_is_refused(judged, tmp_path):
+    judged.save(tmp_path)
+    with np.load(tmp_path / "arrays.npz") as arrays:
+        older = {name: value for name, value in arrays.items() if not name.startswith("won-")}
+    np.savez_compressed(tmp_path / "arrays.npz", **older)
+    with pytest.raises(ForeignFormatError, match=r"written by an older version, .* Run the benchmark again\."):
+        RetrievalResult.load(tmp_path)
 
 
 def test_intervals_over_batches_are_wide_where_batches_differ():
