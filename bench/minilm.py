@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 import contrasim_core as cs
-from contrasim_core.specs import ENCODER_KINDS
+from contrasim_core.encoder.spec import ENCODER_KINDS
 
 TOLERANCE = 1e-6
 ROUNDING = 1e-12  # by which a value may exceed its bounds

@@ -24,9 +24,9 @@ from bench.measuring import CONSOLE
 from contrasim_core.encoder.loop import Split
 from contrasim_core.encoder.losses import supcon
 from contrasim_core.encoder.paired import Sides, train_pairs
-from contrasim_core.neighbours import nearest
-from contrasim_core.presets_paired import QUICK_MULTILINGUAL
-from contrasim_core.specs import EncoderSpec
+from contrasim_core.encoder.spec import EncoderSpec
+from contrasim_core.neighbours.search import nearest
+from contrasim_core.runs.retrieval.presets import QUICK_MULTILINGUAL
 
 LANGUAGES, LAYERS = 5, 6
 ROUNDS = 3

@@ -30,10 +30,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import contrasim_core as cs
-from contrasim_core.activations import Activations
-from contrasim_core.benchmarks.layer_prediction import LayerPrediction
+from contrasim_core.activations.layer import Activations
+from contrasim_core.encoder.spec import ENCODER_KINDS, EncoderKind
 from contrasim_core.progress import Progress, silent
-from contrasim_core.specs import ENCODER_KINDS, EncoderKind
+from contrasim_core.runs.layer_prediction.task import LayerPrediction
 
 LAYERS = ["relu", *(f"layer{group}.{block}" for group in (1, 2, 3) for block in (0, 1, 2))]
 WIDEST = 64

@@ -13,12 +13,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from contrasim_core.activations import Activations, load_activations
+    from contrasim_core.activations.layer import Activations, load_activations
     from contrasim_core.api import benchmark, compare, extract, measures, similarity, similarity_grid
     from contrasim_core.encoder.contrasim import ContraSim
+    from contrasim_core.encoder.spec import EncoderSpec
     from contrasim_core.errors import ContraSimError
-    from contrasim_core.results import BenchmarkResult, SimilarityGrid
-    from contrasim_core.specs import EncoderSpec
+    from contrasim_core.measure.result import SimilarityGrid
+    from contrasim_core.runs.layer_prediction.result import BenchmarkResult
     from contrasim_core.store import Store
 
 __version__ = "0.1.0"
@@ -30,13 +31,13 @@ _HOME = {
     "extract": "api",
     "compare": "api",
     "benchmark": "api",
-    "Activations": "activations",
-    "load_activations": "activations",
+    "Activations": "activations.layer",
+    "load_activations": "activations.layer",
     "ContraSim": "encoder.contrasim",
     "ContraSimError": "errors",
-    "BenchmarkResult": "results",
-    "SimilarityGrid": "results",
-    "EncoderSpec": "specs",
+    "BenchmarkResult": "runs.layer_prediction.result",
+    "SimilarityGrid": "measure.result",
+    "EncoderSpec": "encoder.spec",
     "Store": "store",
 }
 

@@ -9,19 +9,21 @@ from typing import Any, Literal, cast
 
 from torch import Tensor, nn
 
-from contrasim_core.activations import Activations, Matrix
+from contrasim_core.activations.layer import Activations, Matrix
 from contrasim_core.data import Inputs
 from contrasim_core.encoder.contrasim import ContraSim
 from contrasim_core.encoder.measures import LEARNED
+from contrasim_core.encoder.spec import ENCODER_KINDS, EncoderKind, EncoderSpec
 from contrasim_core.errors import FewSamplesWarning, SpecError
-from contrasim_core.extraction import extract
 from contrasim_core.measure.base import MeasureSpec
 from contrasim_core.measure.grid import Layer, as_layer, few_samples_note, similarity_grids
+from contrasim_core.measure.result import SimilarityGrid
 from contrasim_core.measure.table import MEASURES, closed_form
 from contrasim_core.progress import Progress, silent
-from contrasim_core.refs import DatasetRef, ModelRef
-from contrasim_core.results import BenchmarkResult, SimilarityGrid
-from contrasim_core.specs import ENCODER_KINDS, EncoderKind, EncoderSpec, Pooling, Protocol
+from contrasim_core.refs import DatasetRef, ModelRef, Pooling
+from contrasim_core.runs.extract import extract
+from contrasim_core.runs.layer_prediction.result import BenchmarkResult
+from contrasim_core.runs.layer_prediction.spec import Protocol
 from contrasim_core.store import Store
 
 __all__ = ["benchmark", "compare", "extract", "measures", "similarity", "similarity_grid"]
@@ -212,7 +214,7 @@ def benchmark(
         device: where to train.
         progress: told as it goes.
     """
-    from contrasim_core.benchmarks.layer_prediction import LayerPrediction
+    from contrasim_core.runs.layer_prediction.task import LayerPrediction
 
     if task != "layer-prediction":
         raise SpecError(f"No benchmark {task!r}. It can be: 'layer-prediction'.")
@@ -222,29 +224,29 @@ def benchmark(
         raise SpecError("benchmark needs test activations: layers of two or more models. None were given.")
 
     def encoders(kind: EncoderKind, models: Sequence[str], step: Progress) -> list[ContraSim]:
-        assert trained is not None  # noqa: S101 - LayerPrediction has checked it
+        assert trained is not None  # noqa: S101 - else this function is not given
         spec = (encoder or EncoderSpec()).replace(encoder=kind)
         return ContraSim.fit_seeds(spec, seeds, [trained[name] for name in models], device=device, progress=step)
 
-    run = LayerPrediction(
+    task_run = LayerPrediction(
         test=judged,
         train=trained,
         transfer_test=transferred,
         pairs=pairs,
         unseen_models=unseen_models,
-        encoders=encoders,
+        encoders=encoders if trained is not None else None,
         recipe=dict(next(iter(judged.values()))[0].recipe),
     )
     unknown = [name for name in measures if name not in ENCODER_KINDS]
     for name in unknown:
         closed_form(name)
-    return run.run(measures, protocols, progress)
+    return task_run.run(measures, protocols, progress)
 
 
 def _by_model(
     part: Mapping[str, Sequence[Activations]] | Sequence[Activations] | None,
 ) -> dict[str, list[Activations]] | None:
-    from contrasim_core.activations import by_model
+    from contrasim_core.activations.layer import by_model
 
     if part is None:
         return None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Protocol
-
-from contrasim_core.errors import RunCancelled
 
 
 class Progress(Protocol):
@@ -22,24 +19,6 @@ class Progress(Protocol):
 
 def silent(_done: float, _total: float, _message: str, /, **_facts: float) -> None:
     """Report to nobody."""
-
-
-class Cancellable:
-    """Passes progress on to `inner` until `cancel` is called, then raises `RunCancelled` at the next report."""
-
-    def __init__(self, inner: Progress = silent) -> None:
-        self._inner = inner
-        self._stop = threading.Event()
-
-    def cancel(self) -> None:
-        """Ask the run to stop at its next batch or epoch."""
-        self._stop.set()
-
-    def __call__(self, done: float, total: float, message: str, /, **facts: float) -> None:
-        """Pass the report on, or stop the run."""
-        if self._stop.is_set():
-            raise RunCancelled(f"Cancelled at {message} ({done:g} of {total:g}).")
-        self._inner(done, total, message, **facts)
 
 
 def share(progress: Progress, part: int, parts: int, prefix: str = "") -> Progress:

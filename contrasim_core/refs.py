@@ -11,6 +11,9 @@ ModelKind = Literal["bundled", "folder", "hub", "module"]
 DataKind = Literal["bundled", "file", "hub", "inline"]
 Tower = Literal["auto", "text", "vision"]
 Modality = Literal["text", "image"]
+Pooling = Literal["cls", "mean", "last", "word", "spatial-mean"]
+"""How the positions of one input become one row: see README, "Words"."""
+Dtype = Literal["float32", "float16", "bfloat16"]
 
 
 def digest(parts: Iterable[bytes | str]) -> str:

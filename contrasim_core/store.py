@@ -21,13 +21,13 @@ from typing import Any
 from filelock import FileLock
 
 from contrasim_core.errors import DamagedArtifactError, ForeignFormatError, MissingArtifactError, StoreError
-from contrasim_core.results import versions
-from contrasim_core.specs import Spec, spec_from_json
+from contrasim_core.result import versions
+from contrasim_core.spec import Spec
 
 STORE_FORMAT = 1
 MANIFEST = "manifest.json"
 EXAMPLE = Path(__file__).resolve().parent.parent / "cache" / "example"
-KINDS = ("activations", "encoders", "comparison", "benchmark", "pair-encoders", "neighbours", "retrieval", "projection")
+KEY = re.compile(r"[0-9a-f]{16}")
 DRAFT_SECONDS = 3600  # a temporary folder older than this was left by a process that died
 
 
@@ -41,7 +41,7 @@ class Entry:
     """One artifact, finished or not.
 
     Attributes:
-        kind: one of `KINDS`.
+        kind: of its spec.
         key: of its spec.
         title: one line about it.
         size: bytes on disk.
@@ -157,15 +157,14 @@ class Store:
         finally:
             lock.release()
 
-    def entries(self, kinds: Sequence[str] = KINDS) -> list[Entry]:
-        """All artifacts of these kinds, the most recently used first."""
+    def entries(self, kinds: Sequence[str] | None = None) -> list[Entry]:
+        """All artifacts, or those of these kinds, the most recently used first."""
         found = [
             self._entry(folder, bundled=root == self._example)
             for root in (self.root, self._example)
             if root is not None
-            for kind in kinds
-            for folder in sorted((root / kind).glob("*"))
-            if folder.is_dir() and not folder.name.startswith(".")
+            for folder in sorted(root.glob("*/*"))
+            if KEY.fullmatch(folder.name) and folder.is_dir() and (kinds is None or folder.parent.name in kinds)
         ]
         return sorted(found, key=lambda entry: -entry.used)
 
@@ -237,10 +236,9 @@ class Store:
 
     def _sweep(self) -> None:
         """Delete the temporary folders of processes that died long ago."""
-        for kind in KINDS:
-            for draft in (self.root / kind).glob(".*"):
-                if draft.is_dir() and time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
-                    shutil.rmtree(draft, ignore_errors=True)
+        for draft in self.root.glob("*/.*-*"):
+            if draft.is_dir() and time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+                shutil.rmtree(draft, ignore_errors=True)
 
 
 def _plain_name(name: str) -> str:
@@ -276,15 +274,6 @@ def writing(what: str, root: Path) -> Iterator[None]:
             f"{what} cannot be written to {root}: {error.strerror or error}. Make room there (`contrasim cache "
             "prune`), or choose another folder with CONTRASIM_CACHE; what was finished before is kept."
         ) from error
-
-
-def read_spec(store: Store, kind: str, key: str) -> Spec:
-    """The spec that an artifact was made from.
-
-    Raises:
-        MissingArtifactError: if there is no such artifact.
-    """
-    return spec_from_json(json.dumps(store.manifest(kind, key)["spec"]))
 
 
 def write_atomic(path: Path, text: str) -> None:

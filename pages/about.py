@@ -3,8 +3,8 @@
 import streamlit as st
 
 from contrasim_core import __version__
-from contrasim_core.glossary import measure_facts
-from contrasim_core.results import versions
+from contrasim_core.measure.facts import measure_facts
+from contrasim_core.result import versions
 from pages._ui import guard, router
 from pages._ui.wording import ABOUT, GLOSSARY, LIMITS
 

@@ -2,18 +2,16 @@
 
 import streamlit as st
 
-from contrasim_core.presets import estimate
+from contrasim_core.runs.estimate import estimate
 from pages._ui import cached, guard, router, running, views, widgets
 
 router.ensure()
 st.title("Compare two models, layer by layer")
 with guard.guarded():
     spec = widgets.comparison()
-    store = cached.store()
-    st.caption(estimate(spec, store))
-    title = f"{spec.a.model.label} × {spec.b.model.label} on {spec.a.data.label}"
-    if running.finished(spec, title=title, verb="Compare"):
-        result = cached.comparison(spec.key)
+    st.caption(estimate(spec, cached.store()))
+    if running.finished(spec, verb="Compare"):
+        result = cached.result(spec.kind, spec.key)
         shown = widgets.shown_measures(list(result.grids))
         views.heatmaps(result, shown, spec)
         views.cell(result, shown)

@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from pages._ui import guard, joblist, router, running
+from pages._ui import guard, jobs, router, running
 
 router.ensure()
 st.title("Jobs")
 with guard.guarded():
     running.no_worker()
-    joblist.workers()
-    joblist.table()
-    job = joblist.chosen()
+    jobs.workers()
+    jobs.table()
+    job = jobs.chosen()
     if job is not None:
-        joblist.detail(job)
+        jobs.detail(job)

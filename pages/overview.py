@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from contrasim_core import example
-from pages._ui import guard, overviews, router
+from contrasim_core.runs import example
+from pages._ui import guard, overview, router
 
 router.ensure()
 st.title("How similar are the representations inside these networks?")
@@ -17,7 +17,7 @@ with guard.guarded():
     if keys is None:
         st.info("The finished example is not here. `make example` computes it; the other pages work without it.")
         raise guard.Enough
-    overviews.heatmaps(keys)
-    overviews.bars(keys)
-    overviews.curves(keys)
-    overviews.next_steps()
+    overview.heatmaps(keys)
+    overview.bars(keys)
+    overview.curves(keys)
+    overview.next_steps()

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from contrasim_core import figures
+from contrasim_core.figures.curves import training_curves
+from contrasim_core.runs.training.words import words_of_curves
 from pages._ui import frame, guard, router, running, training, views
 
 router.ensure()
@@ -13,12 +14,11 @@ st.markdown(
 )
 with guard.guarded():
     spec = training.from_link() or training.request()
-    title = f"{spec.encoder.encoder}, {len(spec.sources)} models on {spec.sources[0].data.label}"
-    if running.finished(spec, title=title, verb="Train"):
+    if running.finished(spec, verb="Train"):
         curves = training.compared(spec)
-        words = figures.words_of_curves(curves)
+        words = words_of_curves(curves)
         st.subheader(words.title)
-        views.picture(figures.training_curves(curves, mode=frame.mode()), words, "curves", training.table(curves), spec)
+        views.picture(training_curves(curves, mode=frame.mode()), words, "curves", training.table(curves), spec)
         st.page_link(
             router.COMPARE,
             label="Use it on the page Compare",

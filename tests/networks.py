@@ -6,7 +6,7 @@ through a basis can match them, and a plain encoder can only after it has seen t
 
 import torch
 
-from contrasim_core.activations import Activations
+from contrasim_core.activations.layer import Activations
 from contrasim_core.refs import LayerRef, SampleSet
 
 LATENTS = 6

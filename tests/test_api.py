@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import contrasim_core as cs
-from contrasim_core.activations import Activations
+from contrasim_core.activations.layer import Activations
+from contrasim_core.encoder.spec import ENCODER_KINDS
 from contrasim_core.errors import FewSamplesWarning, NotFiniteError, PairingError, ShapeError, SpecError
 from contrasim_core.measure.table import MEASURES, closed_form
 from contrasim_core.refs import LayerRef, SampleSet
-from contrasim_core.specs import ENCODER_KINDS
 
 
 @pytest.fixture

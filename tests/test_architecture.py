@@ -6,68 +6,36 @@ Every rule is a function over a source tree, and every rule is also shown to fai
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
+
+from contrasim_core.runs.kinds import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "contrasim_core"
 PAGES = ROOT / "pages"
 
-LEVEL = {
-    # names and numbers: standard library, numpy and pandas only
-    "errors": 0,
-    "refs": 1,
-    "glossary": 1,
-    "specs": 2,
-    "results": 2,
-    "progress": 2,
-    # building blocks
-    "retrieval_results": 3,
-    "projection_results": 3,
-    "activations": 3,
-    "linalg": 3,
-    "pooling": 3,
-    "hooks": 3,
-    "zoo.architectures": 3,  # apart from the other recipes: `models` registers it before it loads a model
-    "snippets": 3,
-    "insights": 4,
-    "figures": 4,
-    "data": 4,
-    "models": 4,
-    "store": 4,
-    "measure": 4,
-    "neighbours": 4,
-    "projection": 4,
-    # what works with models and with the store
-    "batches": 5,
-    "shards": 5,
-    "encoder": 5,
-    "extraction": 6,
-    "benchmarks": 6,
-    "zoo": 6,
-    # the verbs
-    "api": 7,
-    "presets": 7,
-    "retrieval_runs": 7,
-    "presets_paired": 8,
-    "projection_runs": 8,
-    "runs": 9,
-    "paper": 10,
-    "example": 10,
-    "engine": 10,
-    "__init__": 10,
-    # the command line
-    "commands": 11,
-    "cli": 12,
-    "__main__": 13,
-}
-"""A module imports lower levels, or its own part; the part is the longest entry that begins its name."""
-
-LIGHT = ("refs", "specs", "results", "retrieval_results", "projection_results", "figures")
+LIGHT_FILES = (
+    "spec",
+    "result",
+    "presets",
+    "figures",
+    "words",
+    "insights",
+    "kind",
+    "kinds",
+    "keep",
+    "run",
+    "estimate",
+    "snippets",
+)
+"""Files under `runs` that pages import: neither they nor anything they import loads torch."""
+LIGHT = ("refs", "spec", "result", "store", "figures", "models.find", "models.pooling", "measure.facts", "engine.dask")
 HEAVY = ("torch", "transformers", "umap", "faiss")
 NOT_IN_PAGES = ("torch", "numpy", "sklearn", "faiss", "umap", "transformers")
 
@@ -91,43 +59,46 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             yield from ((node.lineno, f"{start}.{alias.name}") for alias in node.names)
 
 
-def part_of(name: str, level: Mapping[str, int]) -> str | None:
-    """The longest entry of the table that begins a module's name; None if it has no level."""
-    fitting = [part for part in level if name == part or name.startswith(f"{part}.")]
-    return max(fitting, key=len, default=None)
+def floors(root: Path) -> str:
+    """What import-linter finds wrong with the package in a folder that also holds `pyproject.toml`; or nothing."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([linter, "--no-cache"], cwd=root, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def without_level(package: Path, level: Mapping[str, int]) -> list[str]:
-    """Modules that the table forgets, and entries of the table that name no module."""
-    names = modules(package)
-    forgotten = [f"{name} has no level" for name in names if part_of(name, level) is None]
-    used = {part_of(name, level) for name in names}
-    return forgotten + [f"{part} is no module" for part in level if part not in used]
-
-
-def upward_imports(package: Path, level: Mapping[str, int]) -> list[str]:
-    """Imports of a higher level, or of another part of the same level."""
-    known = modules(package)
+def spec_chains(folder: Path, specs: Collection[str], most: int = 2) -> list[str]:
+    """Files that ask of which class a spec is more often than `most` times, or that name most of the classes."""
     wrong = []
-    for name, path in known.items():
-        here = part_of(name, level)
-        for line, target in imports(path):
-            there = _target(target, package.name, known, level)
-            if here is not None and there is not None and there != here and level[there] >= level[here]:
-                wrong.append(f"{name}:{line} (level {level[here]}) imports {there} (level {level[there]})")
+    for path in sorted(folder.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        asked = [
+            node
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and getattr(node.func, "id", "") == "isinstance"
+            and any(isinstance(name, ast.Name) and name.id in specs for name in ast.walk(node.args[1]))
+        ]
+        if len(asked) > most:
+            wrong.append(f"{path.relative_to(folder)} asks {len(asked)} times which spec it has")
+        named = {name.rpartition(".")[2] for _, name in imports(path)} & set(specs)
+        if len(named) > len(specs) - 3:
+            wrong.append(f"{path.relative_to(folder)} knows {len(named)} of {len(specs)} specs")
     return wrong
 
 
-def _target(target: str, package: str, known: Collection[str], level: Mapping[str, int]) -> str | None:
-    """The part of the package that an imported name belongs to; None if it is from elsewhere."""
-    if target.startswith("."):
-        return "__init__"  # relative imports are not used; ruff bans them
-    first, _, rest = target.partition(".")
-    if first != package:
-        return None
-    while rest and rest not in known:
-        rest = rest.rpartition(".")[0]
-    return part_of(rest or "__init__", level)
+def too_long(folder: Path, lines: int, of_function: int) -> list[str]:
+    """Files over so many lines, and functions over so many."""
+    wrong = []
+    for path in sorted(folder.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if len(text.splitlines()) > lines:
+            wrong.append(f"{path.relative_to(folder)} has {len(text.splitlines())} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > of_function:
+                wrong.append(
+                    f"{path.relative_to(folder)}:{node.lineno} {node.name}: {node.end_lineno - node.lineno + 1}"
+                )
+    return wrong
 
 
 def imports_of(folder: Path, banned: Collection[str]) -> list[str]:
@@ -170,12 +141,20 @@ def loaded_by(statement: str, watched: Collection[str], root: Path) -> list[str]
 # ---- the rules hold here
 
 
-def test_every_module_has_a_level():
-    assert without_level(CORE, LEVEL) == [], "give a new module its level, and take a removed one out"
+def test_the_floors_of_the_house():
+    """Levels, exhaustive; and folders of `runs` that do not know each other."""
+    assert floors(ROOT) == ""
 
 
-def test_modules_import_only_lower_levels_or_their_own_part():
-    assert upward_imports(CORE, LEVEL) == []
+def test_one_table_knows_all_kinds():
+    specs = {kind.spec.__name__ for kind in KINDS}
+    for folder in (CORE, PAGES):
+        assert [item for item in spec_chains(folder, specs) if not item.startswith("runs/kinds.py")] == []
+
+
+def test_nothing_is_too_long():
+    for folder in (CORE, PAGES):
+        assert too_long(folder, 350, 60) == []
 
 
 def test_core_never_imports_streamlit():
@@ -194,9 +173,10 @@ def test_pages_import_no_numerics():
 
 
 def test_light_modules_work_without_heavy_libraries():
-    names = [f"contrasim_core.{name}" for name in modules(CORE) if part_of(name, LEVEL) in LIGHT]
-    assert any(".figures." in name for name in names)
-    assert fails_without(names, HEAVY, ROOT) == ""
+    names = [name for name in modules(CORE) if name in LIGHT or name.startswith("figures.")]
+    names += [name for name in modules(CORE) if name.startswith("runs.") and name.rpartition(".")[2] in LIGHT_FILES]
+    assert len(names) > 40
+    assert fails_without([f"contrasim_core.{name}" for name in names], HEAVY, ROOT) == ""
 
 
 def test_import_of_the_package_is_light():
@@ -204,7 +184,7 @@ def test_import_of_the_package_is_light():
 
 
 def test_core_works_without_streamlit():
-    names = [f"contrasim_core.{name}" for name in ("api", "runs", "engine.dask", "cli", "figures")]
+    names = [f"contrasim_core.{name}" for name in ("api", "runs.keep", "engine.dask", "commands.main", "figures")]
     assert fails_without(names, ("streamlit",), ROOT) == ""
 
 
@@ -229,42 +209,47 @@ def tree(tmp_path):
     return add
 
 
-LEVELS = {"__init__": 9, "low": 0, "part": 1}
+def house(tmp_path):
+    """A copy of the package's sources with its rules; returns a function to add a file."""
+    shutil.copytree(CORE, tmp_path / "contrasim_core", ignore=shutil.ignore_patterns("weights", "__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
 
+    def add(name, text):
+        path = tmp_path / "contrasim_core" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
 
-def test_guard_accepts_a_good_tree(tree):
-    package = tree("low.py", "import json\n")
-    assert without_level(package, LEVELS) == upward_imports(package, LEVELS) == noise_and_globals(package) == []
-
-
-def test_guard_sees_a_module_without_level(tree):
-    assert without_level(tree("new.py", ""), LEVELS) == ["new has no level"]
-    assert without_level(tree("low.py", ""), {**LEVELS, "new": 3, "gone": 2}) == ["gone is no module"]
+    return add
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("name", "text", "message"),
     [
-        "from bad.part.one import x",
-        "from bad import part",
-        "import bad.part.one",
-        "def f():\n    from bad.part import one",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from bad.part.one import x",
+        ("measure/new.py", "from contrasim_core.encoder.net import encode", "measure is not allowed to import"),
+        ("models/new.py", "def f():\n    from contrasim_core.data import base", "models is not allowed to import"),
+        ("runs/training/new.py", "from contrasim_core.runs.projection import spec", "training is not allowed to"),
+        ("runs/retrieval/new.py", "from contrasim_core.runs import keep", "retrieval is not allowed to import"),
+        ("stray.py", "", "contrasim_core.stray"),
+        ("runs/stray.py", "", "contrasim_core.runs.stray"),
     ],
 )
-def test_guard_sees_an_upward_import(tree, text):
-    (found,) = upward_imports(tree("low.py", text), LEVELS)
-    assert found.startswith("low:") and found.endswith("(level 0) imports part (level 1)")
+def test_guard_sees_a_wrong_floor(tmp_path, name, text, message):
+    house(tmp_path)(name, text)
+    assert message in floors(tmp_path)
 
 
-def test_guard_sees_siblings_that_import_each_other(tree):
-    assert len(upward_imports(tree("other.py", "from bad.low import x"), {**LEVELS, "other": 0})) == 1
+def test_guard_sees_a_chain_and_a_second_table(tmp_path):
+    chain = "\n".join(f"isinstance(x, {name})" for name in ("A", "B | C", "D"))
+    (tmp_path / "chain.py").write_text(chain)
+    assert spec_chains(tmp_path, {"A", "B", "C", "D"}) == ["chain.py asks 3 times which spec it has"]
+    (tmp_path / "chain.py").write_text("from specs import A, B, C")
+    assert spec_chains(tmp_path, {"A", "B", "C", "D", "E"}) == ["chain.py knows 3 of 5 specs"]
 
 
-def test_guard_sees_a_part_of_a_package_with_its_own_level(tree):
-    package = tree("part/two.py", "from bad.part.one import x")
-    assert upward_imports(package, LEVELS) == []
-    assert len(upward_imports(package, {**LEVELS, "part.two": 0})) == 1
+def test_guard_sees_what_is_too_long(tmp_path):
+    (tmp_path / "long.py").write_text("def f():\n" + "    pass\n" * 5)
+    assert too_long(tmp_path, 5, 5) == ["long.py has 6 lines", "long.py:1 f: 6"]
+    assert too_long(tmp_path, 6, 6) == []
 
 
 @pytest.mark.parametrize("text", ["import torch", "import torch.nn as nn", "def f():\n    from torch import nn"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import contrasim_core as cs
-from contrasim_core import cli, glossary
+from contrasim_core.commands import main as cli
+from contrasim_core.measure import facts as known
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -26,17 +27,17 @@ def test_readme_shows_every_command():
     assert names - shown <= {"app", "example"}, "show the command in README.md (app and example have make targets)"
 
 
-@pytest.mark.parametrize("facts", glossary.measure_facts().values(), ids=lambda facts: facts.id)
+@pytest.mark.parametrize("facts", known.measure_facts().values(), ids=lambda facts: facts.id)
 def test_measure_is_in_the_readme_with_its_source(facts):
     row = next(line for line in README.splitlines() if line.startswith(f"| `{facts.id}` |"))
     assert facts.source in row
 
 
-def test_glossary_is_what_the_measures_say(capsys):
+def test_facts_are_what_the_measures_say(capsys):
     assert cli.main(["measures", "--json"]) == 0
     now = json.loads(capsys.readouterr().out)
-    advice = "run `python -m contrasim_core measures --json > contrasim_core/glossary.json`"
-    assert now == json.loads(glossary.FILE.read_text(encoding="utf-8")), advice
+    advice = "run `contrasim measures --json > contrasim_core/measure/facts.json`"
+    assert now == json.loads(known.FILE.read_text(encoding="utf-8")), advice
 
 
 def test_every_dependency_has_its_reason():

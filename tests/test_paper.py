@@ -5,9 +5,10 @@ import json
 import pandas as pd
 import pytest
 
-from contrasim_core import cli, paper
+from contrasim_core import paper
+from contrasim_core.commands import main as cli
 from contrasim_core.errors import SpecError
-from contrasim_core.models import bundled_names
+from contrasim_core.models.find import bundled_names
 from contrasim_core.store import Store
 
 needs_models = pytest.mark.skipif("scenes-clip-0" not in bundled_names(), reason="no bundled models in this checkout")
@@ -96,7 +97,7 @@ def test_figure_5_has_both_pictures_and_its_points(tmp_path):
 @needs_models
 def test_nothing_is_computed_twice(tmp_path, monkeypatch):
     first = paper.make(["table-7"], bench(tmp_path), tmp_path / "one")
-    monkeypatch.setattr("contrasim_core.retrieval_runs._retrieval", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr("contrasim_core.runs.retrieval.run.make", lambda *_: pytest.fail("computed again"))
     again = paper.make(["table-7"], bench(tmp_path), tmp_path / "two")
     assert again["table-7"].wide.equals(first["table-7"].wide)
 
@@ -104,7 +105,7 @@ def test_nothing_is_computed_twice(tmp_path, monkeypatch):
 @needs_models
 def test_on_the_hubs_scale_the_papers_numbers_stand_beside_ours(tmp_path):
     """Real hub code on models and data of the same format that are on this machine."""
-    from contrasim_core.models import BUNDLED_ROOT
+    from contrasim_core.models.find import BUNDLED_ROOT
 
     table = tmp_path / "parallel.tsv"
     from contrasim_core.data import phrases

@@ -3,7 +3,7 @@
 import pytest
 
 from contrasim_core.errors import RunCancelled
-from contrasim_core.progress import Cancellable, eta_seconds, share, silent
+from contrasim_core.progress import eta_seconds, share, silent
 
 
 @pytest.fixture
@@ -19,15 +19,6 @@ def reports():
 
 def test_silent_takes_every_report():
     silent(1, 2, "message", loss=0.5)
-
-
-def test_cancellable_passes_on_until_it_is_cancelled(reports):
-    progress = Cancellable(reports)
-    progress(1, 4, "first", loss=0.5)
-    progress.cancel()
-    with pytest.raises(RunCancelled, match=r"^Cancelled at second \(2 of 4\)\.$"):
-        progress(2, 4, "second")
-    assert reports.kept == [(1, 4, "first", {"loss": 0.5})]
 
 
 def test_share_fills_only_its_part(reports):
@@ -47,8 +38,9 @@ def test_share_of_nothing_is_done(reports):
 
 
 def test_cancelling_passes_through_shares():
-    progress = Cancellable()
-    progress.cancel()
+    def progress(*_args, **_more):
+        raise RunCancelled("enough")
+
     with pytest.raises(RunCancelled):
         share(progress, 0, 2)(1, 2, "inner")
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from contrasim_core import paper, presets_paired, runs
+from contrasim_core import paper
 from contrasim_core.data import load_data
 from contrasim_core.data.pairs import column_of
-from contrasim_core.models import BUNDLED_ROOT, bundled_names
-from contrasim_core.specs import EncoderSpec
+from contrasim_core.encoder.spec import EncoderSpec
+from contrasim_core.models.find import BUNDLED_ROOT, bundled_names
+from contrasim_core.runs import run
+from contrasim_core.runs.retrieval import presets as presets_paired
 from contrasim_core.store import Store
 
 DATA = Path(os.environ.get("CONTRASIM_TEST_DATA", "no-such-folder"))
@@ -46,7 +48,7 @@ def test_a_real_bert_on_xnli(tmp_path):
         str(folder), measures=("cka.linear", "dot", "contrasim"), data=str(XNLI), pooling="mean",
         rows=(96, 480), encoder=QUICK,
     )  # fmt: skip
-    result = runs.retrieval(spec, store=Store(tmp_path, example=None))
+    result = run(spec, store=Store(tmp_path, example=None))
     random, faiss = shares(result, "random"), shares(result, "faiss")
     assert all(faiss[measure] < random[measure] for measure in ("dot", "cka.linear", "contrasim"))
     assert all(0 <= value <= 1 for kind in ("random", "faiss") for value in shares(result, kind).values())
@@ -57,7 +59,7 @@ def test_flickr_by_bundled_models(tmp_path):
     spec = presets_paired.caption_spec(
         measures=("cka.linear", "contrasim"), data=str(FLICKR), rows=(96, 128), batch=16, encoder=QUICK, seeds=(0,)
     )
-    result = runs.retrieval(spec, store=Store(tmp_path, example=None))
+    result = run(spec, store=Store(tmp_path, example=None))
     assert len(result.records) == 2 * 2 * 4
     assert result.thumbnails is not None and len(result.thumbnails) == 128
 

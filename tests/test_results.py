@@ -8,23 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from contrasim_core import results
+from contrasim_core import result
+from contrasim_core.encoder.result import TrainingCurve, read_curves
 from contrasim_core.errors import ForeignFormatError
+from contrasim_core.measure.result import SimilarityGrid, best_match
 from contrasim_core.refs import LayerRef, layer_refs
-from contrasim_core.results import (
-    BenchmarkRecord,
-    BenchmarkResult,
-    Comparison,
-    SimilarityGrid,
-    TrainingCurve,
-    best_match,
-    plain,
-    read_curves,
-    read_json,
-    summarise,
-    versions,
-    write_json,
-)
+from contrasim_core.result import plain, read_json, versions, write_json
+from contrasim_core.runs.comparison.result import Comparison
+from contrasim_core.runs.layer_prediction.result import BenchmarkRecord, BenchmarkResult, summarise
 
 
 def grid(**changes):
@@ -203,7 +194,7 @@ def test_foreign_format_is_refused_with_advice(found, tmp_path):
 def test_format_number_is_written(tmp_path, monkeypatch):
     write_json(tmp_path / "x.json", {"a": 1})
     assert read_json(tmp_path / "x.json") == {"a": 1}
-    monkeypatch.setattr(results, "RESULT_FORMAT", 2)
+    monkeypatch.setattr(result, "RESULT_FORMAT", 2)
     with pytest.raises(ForeignFormatError):
         read_json(tmp_path / "x.json")
 
@@ -229,10 +220,10 @@ def test_versions_name_what_numbers_depend_on():
 def test_versions_do_without_a_missing_package(monkeypatch):
     def version(package):
         if package == "torch":
-            raise results.PackageNotFoundError
+            raise result.PackageNotFoundError
         return "1"
 
-    monkeypatch.setattr(results, "version", version)
+    monkeypatch.setattr(result, "version", version)
     assert "torch" not in versions() and versions()["numpy"] == "1"
 
 

@@ -9,10 +9,12 @@ import time
 import pytest
 
 from contrasim_core import store as module
+from contrasim_core.activations.spec import ExtractionSpec
 from contrasim_core.errors import DamagedArtifactError, ForeignFormatError, MissingArtifactError, StoreError
 from contrasim_core.refs import DatasetRef, ModelRef
-from contrasim_core.specs import CompareSpec, EncoderSpec, ExtractionSpec, TrainSpec
-from contrasim_core.store import MANIFEST, Store, default_root, read_spec, write_atomic
+from contrasim_core.runs.comparison.spec import CompareSpec
+from contrasim_core.runs.kinds import stored_spec
+from contrasim_core.store import MANIFEST, Store, default_root, write_atomic
 
 DATA = DatasetRef(name="digits", kind="bundled")
 A, B = (ExtractionSpec(model=ModelRef(name=name, kind="hub"), data=DATA) for name in "ab")
@@ -41,7 +43,7 @@ def test_write_and_find(store):
     manifest = store.manifest(SPEC.kind, SPEC.key)
     assert (manifest["title"], manifest["key"], manifest["format"]) == ("A title", SPEC.key, 1)
     assert manifest["versions"]["numpy"]
-    assert read_spec(store, SPEC.kind, SPEC.key) == SPEC
+    assert stored_spec(store, SPEC.kind, SPEC.key) == SPEC
 
 
 def test_writing_again_replaces(store):
@@ -180,11 +182,11 @@ def test_damaged_manifest_is_told_and_does_not_hide_the_others(text, store):
 
 def test_entries_describe_what_is_there(store):
     store.write(SPEC, "A title", lambda folder: fill(folder, 5000))
-    (store.root / "activations" / "0123").mkdir(parents=True)
-    (store.root / "activations" / ".0123-draft").mkdir()
+    (store.root / "activations" / "0123456789abcdef").mkdir(parents=True)
+    (store.root / "activations" / ".0123456789abcdef-draft").mkdir()
     by_key = {entry.key: entry for entry in store.entries()}
-    assert set(by_key) == {SPEC.key, "0123"}
-    done, unfinished = by_key[SPEC.key], by_key["0123"]
+    assert set(by_key) == {SPEC.key, "0123456789abcdef"}
+    done, unfinished = by_key[SPEC.key], by_key["0123456789abcdef"]
     assert (done.title, done.complete, done.bundled, done.kind) == ("A title", True, False, "comparison")
     assert 5000 < done.size < 8000 and abs(done.created - time.time()) < 60
     assert (unfinished.title, unfinished.complete) == ("(unfinished)", False)
@@ -266,9 +268,12 @@ def test_default_root_can_be_chosen(monkeypatch, tmp_path):
     assert default_root().name == "cache"
 
 
-def test_kinds_cover_every_spec_that_is_stored():
-    for spec in (A, SPEC, TrainSpec(encoder=EncoderSpec(), sources=(A, B))):
-        assert spec.kind in module.KINDS
+def test_only_folders_with_keys_are_artifacts(store):
+    store.write(SPEC, "A title", fill)
+    for name in ("jobs/0123456789ab", "locks/x.lock", "run/dask", "comparison/.draft-0a"):
+        (store.root / name).mkdir(parents=True)
+    assert [(entry.kind, entry.key) for entry in store.entries()] == [(SPEC.kind, SPEC.key)]
+    assert store.entries(["encoders"]) == []
 
 
 def compute_once(root, ready, log):

@@ -1,1 +1,1 @@
-"""The verbs of the command line, by what they are for: work, keep, serve."""
+"""The command line: a file for each verb; `main` has them all."""

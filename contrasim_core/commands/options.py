@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, get_args
 
-from contrasim_core.specs import Dtype, Pooling
+from contrasim_core.activations.spec import ExtractionSpec, indices
+from contrasim_core.encoder.spec import PAPER, EncoderSpec, TrainSpec
+from contrasim_core.errors import SpecError
+from contrasim_core.models.find import resolve_model
+from contrasim_core.models.pooling import default_pooling
+from contrasim_core.refs import Dtype, Pooling
+from contrasim_core.runs.extraction.presets import extraction_spec
 from contrasim_core.store import Store
+from contrasim_core.zoo.families import quick_for
 
 POOLINGS = get_args(Pooling)
 
@@ -35,6 +44,72 @@ def store_of(options: Namespace) -> Store:
 
 def execution_of(options: Namespace) -> Any:
     """How models are run."""
-    from contrasim_core.extraction import Execution
+    from contrasim_core.activations.spec import Execution
 
     return Execution(device=options.device, batch_size=options.batch_size)
+
+
+def pooling_of(options: Namespace, model: str) -> Pooling:
+    """What was asked for, or the default of the model's family."""
+    if options.pooling:
+        given: Pooling = options.pooling
+        return given
+    return default_pooling(resolve_model(model))
+
+
+def source_of(options: Namespace, model: str, layers: str = "all") -> ExtractionSpec:
+    """One model on the data of the options."""
+    return extraction_spec(
+        model,
+        options.data,
+        pooling=pooling_of(options, model),
+        split=options.split,
+        column=options.column,
+        limit=options.limit,
+        dtype=options.dtype,
+        max_length=options.max_length,
+        layers="all" if layers == "all" else indices(layers),
+    )
+
+
+SEEDS = 5
+
+
+def add_encoder(parser: ArgumentParser) -> None:
+    """How encoders are trained."""
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="encoders to train (default: 5; 1 for each pair of languages)"
+    )
+    parser.add_argument("--preset", choices=("auto", "paper", "quick"), default="auto", help="training options")
+    parser.add_argument("--epochs", type=int, help="instead of the preset's")
+    parser.add_argument("--batch-rows", type=int, help="instead of the preset's")
+
+
+def encoder_spec(options: Namespace, *, bundled: bool, kind: str = "contrasim") -> EncoderSpec:
+    """Training options of an encoder: a preset, with what was given instead."""
+    quick = options.preset == "quick" or (options.preset == "auto" and bundled)
+    changes = {"epochs": options.epochs, "batch_rows": options.batch_rows}
+    given = {name: value for name, value in changes.items() if value is not None}
+    return (quick_for(options.models) if quick else PAPER).replace(encoder=kind, **given)
+
+
+def root_of(options: Namespace) -> Path:
+    """The root of the store these options name."""
+    return Store(options.cache).root
+
+
+def trainings_of(options: Namespace, keys: Sequence[str]) -> tuple[TrainSpec, ...]:
+    """What the encoders with these keys were trained on.
+
+    Raises:
+        SpecError: if a key is that of something else.
+    """
+    from contrasim_core.runs.kinds import stored_spec
+
+    found = []
+    for key in keys:
+        spec = stored_spec(store_of(options), TrainSpec.kind, key)
+        if not isinstance(spec, TrainSpec):
+            raise SpecError(f"{key} is a {spec.kind}, not a set of encoders. `contrasim cache` lists keys.")
+        found.append(spec)
+    return tuple(found)

@@ -16,7 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from contrasim_core.progress import Progress, silent
-from contrasim_core.results import plain
+from contrasim_core.result import plain
 
 PIPED_WIDTH = 160
 """Columns where output goes to a file or a pipe, which do not tell."""
@@ -87,7 +87,7 @@ class Output:
 
 def command(commands: Any, name: str, about: str, *, examples: Sequence[str] = ()) -> ArgumentParser:
     """A command's parser, with the options all commands have."""
-    lines = "".join(f"  python -m contrasim_core {line}\n" for line in examples)
+    lines = "".join(f"  contrasim {line}\n" for line in examples)
     parser: ArgumentParser = commands.add_parser(
         name,
         help=about,

@@ -266,3 +266,9 @@ def overlap(train: Inputs, test: Inputs) -> Iterator[int]:
     there = {_content(item) for items in (test.texts, test.images) for item in items}
     contents = [_content(item) for items in (train.texts, train.images) for item in items]
     yield from (place for place, content in enumerate(contents) if content in there)
+
+
+def leaks(train: Sequence[Inputs], test: Sequence[Inputs]) -> tuple[int, ...]:
+    """Places of training samples whose content, in any source, is among the test samples too."""
+    found = {place for one, other in zip(train, test, strict=True) for place in overlap(one, other)}
+    return tuple(sorted(found))

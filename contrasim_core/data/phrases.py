@@ -7,7 +7,7 @@ amounts, measurements, durations and lists. Every phrase differs from all others
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -56,49 +56,74 @@ def _names(locales: Mapping[str, Any]) -> Iterator[tuple[str, Phrases]]:
                 yield f"{kind}-{name}", {language: " ".join(str(value).split()) for language, value in values.items()}
 
 
+class _Formats:
+    """CLDR's patterns, filled in each language."""
+
+    def __init__(self, languages: Iterable[str]) -> None:
+        self._languages = tuple(languages)
+
+    def each(self, make: Callable[..., Any], *values: Any) -> Phrases:
+        """The same in every language."""
+        return {language: " ".join(str(make(language, *values)).split()) for language in self._languages}
+
+    def date(self, language: str, day: datetime.date) -> str:
+        """Monday, March 3, 1975."""
+        from babel.dates import format_date
+
+        return format_date(day, "full", locale=language)
+
+    def money(self, language: str, amount: int, code: str) -> str:
+        """12 euros."""
+        from babel.numbers import format_currency
+
+        return format_currency(amount, code, format_type="name", locale=language, currency_digits=False)
+
+    def measure(self, language: str, amount: int, unit: str) -> Any:
+        """12 kilometers."""
+        from babel.units import format_unit
+
+        return format_unit(amount, unit, "long", locale=language)
+
+    def duration(self, language: str, span: datetime.timedelta) -> str:
+        """In 3 days."""
+        from babel.dates import format_timedelta
+
+        return format_timedelta(span, add_direction=True, threshold=2, locale=language)
+
+    def names_of(self, language: str, chosen: Sequence[Phrases]) -> str:
+        """France, Peru, and Chad."""
+        from babel.lists import format_list
+
+        return format_list([item[language] for item in chosen], locale=language)
+
+
 def _composed(
     locales: Mapping[str, Any], random: np.random.RandomState, places: Mapping[str, Phrases]
 ) -> Iterator[tuple[str, Phrases]]:
     """Phrases that CLDR's patterns make, with numbers and names from a fixed seed."""
-    from babel.dates import format_date, format_timedelta
-    from babel.lists import format_list
-    from babel.numbers import format_currency
-    from babel.units import format_unit
-
-    def each(make: Callable[..., Any], *values: Any) -> Phrases:
-        return {language: " ".join(str(make(language, *values)).split()) for language in locales}
-
-    def date(language: str, day: datetime.date) -> str:
-        return format_date(day, "full", locale=language)
-
-    def money(language: str, amount: int, code: str) -> str:
-        return format_currency(amount, code, format_type="name", locale=language, currency_digits=False)
-
-    def measure(language: str, amount: int, unit: str) -> Any:
-        return format_unit(amount, unit, "long", locale=language)
-
-    def duration(language: str, span: datetime.timedelta) -> str:
-        return format_timedelta(span, add_direction=True, threshold=2, locale=language)
-
-    def names_of(language: str, chosen: list[Phrases]) -> str:
-        return format_list([item[language] for item in chosen], locale=language)
-
+    written = _Formats(locales)
     first = datetime.date(1950, 1, 1)
     for number in range(DATES):
-        yield f"date-{number}", each(date, first + datetime.timedelta(days=int(random.randint(36_500))))
+        yield f"date-{number}", written.each(written.date, first + datetime.timedelta(days=int(random.randint(36_500))))
     codes = sorted(set.intersection(*(set(locale.currencies) for locale in locales.values())))
     for number in range(AMOUNTS):
-        yield f"amount-{number}", each(money, int(random.randint(2, 5000)), codes[random.randint(len(codes))])
+        yield (
+            f"amount-{number}",
+            written.each(written.money, int(random.randint(2, 5000)), codes[random.randint(len(codes))]),
+        )
     units = sorted(set.intersection(*(set(locale._data["unit_patterns"]) for locale in locales.values())))
     for number in range(MEASUREMENTS):
         unit = units[random.randint(len(units))]
-        measured = each(measure, int(random.randint(2, 1000)), unit)
+        measured = written.each(written.measure, int(random.randint(2, 1000)), unit)
         if not any(unit in text for text in measured.values()):  # where CLDR has no name, Babel writes the bare code
             yield f"measure-{number}", measured
     for number in range(DURATIONS):
         sign = 1 if random.rand() < 0.5 else -1
-        yield f"duration-{number}", each(duration, sign * datetime.timedelta(seconds=int(3 ** random.uniform(2, 19))))
+        yield (
+            f"duration-{number}",
+            written.each(written.duration, sign * datetime.timedelta(seconds=int(3 ** random.uniform(2, 19)))),
+        )
     names = list(places.values())
     for number in range(LISTS):
         chosen = [names[i] for i in random.choice(len(names), 2 + number % 2, replace=False)]
-        yield f"list-{number}", each(names_of, chosen)
+        yield f"list-{number}", written.each(written.names_of, chosen)

@@ -15,29 +15,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from contrasim_core.activations import Activations, Matrix, as_matrix, by_model, check_paired
+from contrasim_core.activations.layer import Activations, Matrix, as_matrix, check_paired
+from contrasim_core.encoder.fitting import Fitted, Models, check_finite, finite_values, fit
 from contrasim_core.encoder.loop import Trained
 from contrasim_core.encoder.measures import learned_measure
 from contrasim_core.encoder.net import encode, widths
 from contrasim_core.encoder.relative import relative
-from contrasim_core.encoder.training import Units, train
+from contrasim_core.encoder.result import TrainingCurve
+from contrasim_core.encoder.spec import EncoderSpec
 from contrasim_core.errors import (
     DamagedArtifactError,
     EncoderError,
     ForeignFormatError,
-    NotFiniteError,
     ShapeError,
     UnseenModelWarning,
 )
 from contrasim_core.measure.base import MeasureSpec
 from contrasim_core.measure.grid import unseen_note
-from contrasim_core.models import pick_device
+from contrasim_core.models.device import pick_device
 from contrasim_core.progress import Progress, silent
-from contrasim_core.results import TrainingCurve
-from contrasim_core.specs import EncoderSpec, spec_from_json
+from contrasim_core.spec import spec_from_json
 
 ENCODER_FORMAT = 1
-Models = Sequence[Activations] | Sequence[Sequence[Activations]] | Sequence[Sequence[Matrix]]
 
 
 class ContraSim:
@@ -74,7 +73,7 @@ class ContraSim:
             EncoderError: if the models have different numbers of layers, or too few.
             NotFiniteError: if there is a NaN or an infinity.
         """
-        self._adopt(_fit(self.spec, (self.spec.seed,), models, device, progress)[0])
+        self._adopt(fit(self.spec, (self.spec.seed,), models, device, progress)[0])
         return self
 
     @classmethod
@@ -88,7 +87,7 @@ class ContraSim:
         progress: Progress = silent,
     ) -> list[ContraSim]:
         """Train one encoder per seed, all in one batched computation; arguments as for `fit`."""
-        return [cls(item.spec)._adopt(item) for item in _fit(spec, tuple(seeds), models, device, progress)]
+        return [cls(item.spec)._adopt(item) for item in fit(spec, tuple(seeds), models, device, progress)]
 
     @classmethod
     def fit_pairs(
@@ -127,7 +126,7 @@ class ContraSim:
         for layer in (layer for items in layers for layer in items):
             check_paired(layers[0][0], layer)
         names = tuple(sources)
-        sides = Sides(tuple(tuple(_finite_values(layer) for layer in items) for items in layers), names)
+        sides = Sides(tuple(tuple(finite_values(layer) for layer in items) for items in layers), names)
         trained = train_pairs(sides, spec, pairs, seeds, device=pick_device(device), progress=progress)
         ids, fingerprint = layers[0][0].samples.ids, layers[0][0].samples.fingerprint
         found = []
@@ -141,7 +140,7 @@ class ContraSim:
             found.append(encoder)
         return found
 
-    def _adopt(self, fitted: _Fitted) -> Self:
+    def _adopt(self, fitted: Fitted) -> Self:
         self.spec, self._trained = fitted.spec, fitted.trained
         self.models, self.layers = fitted.models, fitted.layers
         self.anchor_ids, self.sample_fingerprint = fitted.anchor_ids, fitted.sample_fingerprint
@@ -166,7 +165,7 @@ class ContraSim:
     @property
     def is_relative(self) -> bool:
         """Whether rows are read through anchor samples, so that any model can be scored."""
-        return self.spec.encoder == "contrasim.relative"
+        return self.spec.is_relative
 
     def anchors_of(self, activations: Activations) -> Float[Tensor, "k d"]:
         """The anchor rows of a layer, from its activations on (at least) the anchor samples, matched by id.
@@ -207,7 +206,7 @@ class ContraSim:
         """As `transform`, for tensors."""
         weights = self.trained.weights
         known = widths(weights)
-        _check_finite(rows, name)
+        check_finite(rows, name)
         if self.is_relative:
             if anchors is None or len(anchors) not in known:
                 given = "none" if anchors is None else str(len(anchors))
@@ -300,7 +299,7 @@ class ContraSim:
             raise ForeignFormatError(
                 f"{path} has encoder format {found}; this version reads {ENCODER_FORMAT}. Train it again."
             )
-        spec = spec_from_json(facts["spec"])
+        spec = spec_from_json(facts["spec"], (EncoderSpec,))
         assert isinstance(spec, EncoderSpec)  # noqa: S101 - `save` wrote it
         encoder = cls(spec)
         curve = TrainingCurve.from_dict(facts["curve"])
@@ -309,74 +308,3 @@ class ContraSim:
         encoder.anchor_ids = tuple(facts["anchor_ids"])
         encoder.sample_fingerprint = facts["sample_fingerprint"]
         return encoder
-
-
-class _Fitted:
-    """A trained encoder with what it was trained on."""
-
-    def __init__(self, trained: Trained, units: Units, ids: tuple[str, ...], fingerprint: str) -> None:
-        self.spec, self.trained = trained.spec, trained
-        self.models, self.layers = units.models, units.layers
-        self.anchor_ids = tuple(ids[row] for row in trained.anchors)
-        self.sample_fingerprint = fingerprint
-
-
-def _fit(spec: EncoderSpec, seeds: tuple[int, ...], models: Models, device: str, progress: Progress) -> list[_Fitted]:
-    groups = _groups(models)
-    counts = {model: len(layers) for model, layers in groups.items()}
-    if not groups or 0 in counts.values():
-        raise EncoderError(f"There are no layers to train on: {counts}. Give the layers of 2 or more models.")
-    first = next(iter(groups.values()))
-    if len(set(counts.values())) != 1:
-        raise EncoderError(
-            f"The models have different numbers of layers: {counts}. Training needs the same layers of each."
-        )
-    for layers in groups.values():
-        for layer in layers:
-            check_paired(first[0], layer)
-    units = Units(
-        tuple(tuple(_finite_values(layers[i]) for layers in groups.values()) for i in range(len(first))),
-        tuple(groups),
-        tuple(layer.layer.label for layer in first),
-    )
-    picked = pick_device(device)
-    ids, fingerprint = first[0].samples.ids, first[0].samples.fingerprint
-    return [
-        _Fitted(item, units, ids, fingerprint) for item in train(units, spec, seeds, device=picked, progress=progress)
-    ]
-
-
-def _finite_values(activations: Activations) -> Float[Tensor, "n d"]:
-    values = activations.values
-    _check_finite(values, str(activations.layer))
-    return values
-
-
-def _check_finite(rows: Float[Tensor, "n d"], name: str) -> None:
-    if not bool(torch.isfinite(rows).all()):
-        raise NotFiniteError(f"{name} has NaN or infinity. Mend or drop those rows first.")
-
-
-def _groups(models: Models) -> dict[str, list[Activations]]:
-    """One list of activations per model; plain matrices are named and numbered."""
-    from contrasim_core.refs import LayerRef, SampleSet
-
-    if models and isinstance(models[0], Activations):
-        return by_model([item for item in models if isinstance(item, Activations)])
-    groups: dict[str, list[Activations]] = {}
-    layers: Any
-    for m, layers in enumerate(models):
-        name = layers[0].layer.model if len(layers) and isinstance(layers[0], Activations) else f"model {m}"
-        if name in groups:
-            raise EncoderError(f"Two models are called {name!r}. Give every model a name of its own.")
-        groups[name] = [
-            item
-            if isinstance(item, Activations)
-            else Activations.of(
-                item,
-                layer=LayerRef(name, i, f"layer {i}"),
-                samples=SampleSet(tuple(str(row) for row in range(len(item)))),
-            )
-            for i, item in enumerate(layers)
-        ]
-    return groups

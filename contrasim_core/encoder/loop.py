@@ -15,10 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from contrasim_core.encoder.net import StackedEncoder
+from contrasim_core.encoder.result import TrainingCurve
+from contrasim_core.encoder.spec import EncoderSpec
 from contrasim_core.errors import EncoderError
 from contrasim_core.progress import Progress
-from contrasim_core.results import TrainingCurve
-from contrasim_core.specs import EncoderSpec
 
 MEMORY_BUDGET = 3 * 2**30
 """Bytes of one training step above which encoders are trained in smaller groups."""
@@ -82,7 +82,7 @@ class Loop(ABC):
 
     def _pick_anchors(self, generator: torch.Generator) -> tuple[int, ...]:
         """Training rows that are the anchors of an encoder."""
-        if self.spec.encoder != "contrasim.relative":
+        if not self.spec.is_relative:
             return ()
         rows = self.split.train
         if self.spec.anchors > len(rows):

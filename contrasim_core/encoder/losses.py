@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from contrasim_core.specs import LossKind
+from contrasim_core.encoder.spec import LossKind
 
 
 def supcon(s: Float[Tensor, "e b b"], positives: Bool[Tensor, "b b"], temperature: float) -> Float[Tensor, " e"]:

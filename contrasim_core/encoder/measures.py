@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from contrasim_core.encoder.spec import EncoderKind
 from contrasim_core.measure.base import Bulk, Invariance, MeasureSpec
 from contrasim_core.measure.bulk import cross_sums
 from contrasim_core.measure.factors import LayerFactors
-from contrasim_core.specs import EncoderKind
 
 Encode = Callable[[Tensor, str, Tensor | None], Tensor]
 Encoded = tuple[Float[Tensor, "n k"], Float[Tensor, "n k"]]

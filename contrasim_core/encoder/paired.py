@@ -20,9 +20,9 @@ from contrasim_core.encoder import loop, similarity
 from contrasim_core.encoder.loop import Loop, Split, Trained
 from contrasim_core.encoder.losses import paired_contrast
 from contrasim_core.encoder.relative import relative
+from contrasim_core.encoder.spec import EncoderSpec
 from contrasim_core.errors import EncoderError
 from contrasim_core.progress import Progress, share, silent
-from contrasim_core.specs import EncoderSpec
 
 HELD_OUT_ROWS = 256  # judged after each epoch, for the curve
 Job = tuple[tuple[int, int], int]
@@ -113,7 +113,7 @@ def train_pairs(
 
 def _by_width(sides: Sides, spec: EncoderSpec, jobs: Sequence[Job]) -> list[list[Job]]:
     """Encoders with equal input widths together: only they can be stacked."""
-    if spec.encoder == "contrasim.relative":
+    if spec.is_relative:
         return [list(jobs)]
     groups: dict[tuple[int, int], list[Job]] = {}
     for pair, seed in jobs:

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contrasim_core.specs import EncoderKind
+from contrasim_core.encoder.spec import EncoderKind
 
 Score = Callable[[Tensor], Tensor]
 

@@ -20,9 +20,9 @@ from contrasim_core.encoder.loop import Loop, Split, Trained
 from contrasim_core.encoder.losses import equation3, positives_only, supcon
 from contrasim_core.encoder.relative import relative
 from contrasim_core.encoder.similarity import SCORES
+from contrasim_core.encoder.spec import EncoderSpec
 from contrasim_core.errors import EncoderError
 from contrasim_core.progress import Progress, share, silent
-from contrasim_core.specs import EncoderSpec
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ class LayerTraining(Loop):
         One shared list unless each encoder has anchors of its own.
         """
         matrices = self.units.flat
-        if self.spec.encoder == "contrasim.relative":
+        if self.spec.is_relative:
             read = [torch.stack([relative(matrix, matrix[list(rows)]) for matrix in matrices]) for rows in self.anchors]
             return [[item] for item in read], torch.arange(len(matrices))
         dims = torch.tensor([matrix.shape[1] for matrix in matrices])

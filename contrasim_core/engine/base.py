@@ -9,7 +9,7 @@ from typing import Protocol
 
 from contrasim_core.engine.execute import execute
 from contrasim_core.engine.jobs import Job, JobTable
-from contrasim_core.specs import Spec
+from contrasim_core.spec import Spec
 
 
 @dataclass(frozen=True)

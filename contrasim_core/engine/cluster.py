@@ -21,6 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from contrasim_core.engine.execute import THREADS
 from contrasim_core.errors import EngineError
 from contrasim_core.store import write_atomic
 
@@ -112,16 +113,24 @@ def gpu_count() -> int:
     return sum(line.startswith("GPU ") for line in listed.stdout.splitlines()) if listed.returncode == 0 else 0
 
 
-def up(root: Path, *, host: str = "127.0.0.1", tls: Tls = Tls()) -> tuple[Cluster, bool]:
-    """Start a scheduler and one worker per GPU (or one on the CPU); returns the cluster and whether it is new.
+def up(root: Path, *, host: str = "127.0.0.1", tls: Tls = Tls(), workers: int | None = None) -> tuple[Cluster, bool]:
+    """Start a scheduler and workers; returns the cluster and whether it is new.
+
+    Args:
+        root: of the store.
+        host: where to listen.
+        tls: files of mutual TLS; needed for hosts beyond this machine.
+        workers: how many; one for each GPU, or one on the CPU, if None.
 
     Raises:
-        EngineError: if the host is refused, or the processes do not come up.
+        EngineError: if the host is refused, the number makes no sense, or the processes do not come up.
     """
     check_host(host, tls)
+    if workers is not None and workers < 1:
+        raise EngineError(f"--workers is {workers}. Start 1 or more.")
     with _alone(root):
         running = find(root)
-        return (running, False) if running is not None else (_new(root, host, tls), True)
+        return (running, False) if running is not None else (_new(root, host, tls, workers), True)
 
 
 @contextmanager
@@ -133,7 +142,7 @@ def _alone(root: Path) -> Iterator[None]:
         yield
 
 
-def _new(root: Path, host: str, tls: Tls) -> Cluster:
+def _new(root: Path, host: str, tls: Tls, wanted: int | None) -> Cluster:
     folder = root / "run"
     scheduler_file = folder / "scheduler.json"
     scheduler_file.unlink(missing_ok=True)
@@ -145,14 +154,17 @@ def _new(root: Path, host: str, tls: Tls) -> Cluster:
     )
     _wait_for(scheduler_file, scheduler, folder / "scheduler.log")
     gpus = gpu_count()
+    count = wanted or max(1, gpus)
+    threads = max(1, (os.cpu_count() or 1) // count)
     workers = []
-    for number in range(max(1, gpus)):
+    for number in range(count):
         arguments = [
             "distributed.cli.dask_worker", "--scheduler-file", str(scheduler_file), *local,
             "--nworkers", "1", "--nthreads", "1", "--resources", "GPU=1", "--memory-limit", "0",
             "--local-directory", str(folder / "dask"), "--preload", "contrasim_core.engine.warm_up", "--no-dashboard",
         ]  # fmt: skip
-        visible = {"CUDA_VISIBLE_DEVICES": str(number)} if gpus else {}
+        visible = {"CUDA_VISIBLE_DEVICES": str(number % gpus)} if gpus else {}
+        visible[THREADS] = str(threads)
         workers.append(_start(arguments, folder / f"worker-{number}.log", visible).pid)
     cluster = Cluster(
         scheduler_file=str(scheduler_file), scheduler=scheduler.pid, workers=tuple(workers), tls=asdict(tls)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contrasim_core.engine import cluster
 from contrasim_core.engine.base import WorkerInfo
-from contrasim_core.engine.execute import execute
+from contrasim_core.engine.execute import Outcome, finish, names_of_nodes, run_node, run_part
 from contrasim_core.engine.jobs import Job, JobTable
-from contrasim_core.errors import EngineError
-from contrasim_core.specs import Spec
+from contrasim_core.engine.nodes import Nodes
+from contrasim_core.errors import ContraSimError, EngineError
+from contrasim_core.runs.keep import Node, plan
+from contrasim_core.runs.kinds import kind_of
+from contrasim_core.spec import Spec
+from contrasim_core.store import Store
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -27,6 +31,7 @@ class DaskEngine:
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.table = JobTable(self.root)
+        self._nodes = Nodes(self.root)
         self._client: Client | None = None
         self._address = ""
         self._checked = 0.0
@@ -77,24 +82,51 @@ class DaskEngine:
         job, new = self.table.submit(spec, title)
         if new:
             try:
-                self._send(self.connect(), job.id)
+                client = self.connect()
+                self._release(client)
+                self._send(client, job.id)
             except EngineError:
                 return job  # it waits in the table; `recover` sends it when a cluster is up
         return job
 
     def _send(self, client: Client, job_id: str) -> None:
-        """One task per job; publishing keeps it alive when this client goes."""
-        future = client.submit(
-            execute,
-            job_id,
-            str(self.root),
-            os.cpu_count(),
-            key=f"job-{job_id}",
-            pure=False,
-            resources={"GPU": 1},
-            retries=2,
+        """A task for each node that is missing, and one that writes how the job ended.
+
+        Tasks are called by the content of their specs, so that two jobs share the nodes that both need; what is
+        published keeps all of them alive when this client goes.
+        """
+        spec, store = self.table.spec(job_id), Store(self.root)
+        try:
+            missing = plan(spec, store, verify=True).missing
+        except ContraSimError as error:
+            self.table.finish(job_id, "failed", str(error))
+            return
+        self.table.set_nodes(job_id, names_of_nodes(missing))
+        workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        made: dict[Spec, Any] = {}
+        for node in missing:
+            made[node.spec] = self._submit(client, node, made, workers)
+        last = made.get(spec, Outcome(spec=spec.to_json()))
+        name = f"job-{job_id}"
+        client.publish_dataset(
+            client.submit(finish, str(self.root), job_id, last, key=name, pure=False, retries=2),
+            name=name,
+            override=True,
         )
-        client.publish_dataset(future, name=f"job-{job_id}", override=True)
+
+    def _submit(self, client: Client, node: Node, made: Mapping[Spec, Any], workers: int) -> Any:
+        """The task of a node; of one that can be split, after the tasks of its parts."""
+        text, attempt = node.spec.to_json(), self._nodes.attempt(node.name)
+        key = f"{node.name}-{attempt}" if attempt else node.name
+        parts = kind_of(node.spec).parts(node.spec, workers)
+        needs = [made[need] for need in node.needs if need in made]
+        how = {"pure": False, "resources": {"GPU": 1}, "retries": 2}
+        if parts > 1:
+            needs += [
+                client.submit(run_part, str(self.root), text, part, parts, key=f"{key}-part-{part}-of-{parts}", **how)
+                for part in range(parts)
+            ]
+        return client.submit(run_node, str(self.root), text, needs, key=key, **how)
 
     def recover(self) -> list[str]:
         """Send what is queued or running in the table but unknown to the scheduler; mark what Dask gave up on.
@@ -120,13 +152,21 @@ class DaskEngine:
                 client.unpublish_dataset(name)
         return sent
 
+    def _release(self, client: Client) -> None:
+        """Let go of what ended jobs have published, so that nothing old is taken for new."""
+        active = {f"job-{job.id}" for job in self.table.jobs() if job.active}
+        for name in client.list_datasets():
+            if name not in active:
+                client.unpublish_dataset(name)
+
     def _check_lost(self, client: Client, job: Job, name: str) -> None:
         future: Any = client.get_dataset(name)
         if future.status in ("error", "lost"):
             reason = str(future.exception(timeout=5)) if future.status == "error" else "it was lost"
             self.table.finish(job.id, "failed", f"The worker died each time it was tried: {reason}")
         elif future.status == "finished" and self.table.job(job.id).active:
-            self.table.finish(job.id, "failed", "The worker ended without saying how.")
+            client.unpublish_dataset(name)  # another job's cancellation took a node away that this one still wants
+            self._send(client, job.id)
 
     def look(self) -> None:
         """`recover`, but at most every two seconds and without complaint: for pages that poll."""

@@ -1,75 +1,172 @@
-"""One job, from its first status to its last; runs in a worker process or in a thread."""
+"""The work of a job, node by node; in a worker process or in a thread. Importing it loads no torch."""
 
 from __future__ import annotations
 
 import os
 import socket
-import time
 import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from contrasim_core import errors
 from contrasim_core.engine.jobs import JobTable
+from contrasim_core.engine.nodes import NodeName, NodeProgress, Nodes
 from contrasim_core.errors import ContraSimError, RunCancelled
+from contrasim_core.runs import keep
+from contrasim_core.runs.kind import Context
+from contrasim_core.runs.kinds import kind_of, read_spec
+from contrasim_core.spec import Spec
+from contrasim_core.store import Store
 
-WRITE_EVERY = 0.4  # seconds
-
-
-class StatusProgress:
-    """Progress that writes the job's status file now and then, and stops the run when asked to."""
-
-    def __init__(self, table: JobTable, job_id: str) -> None:
-        self._table, self._job_id = table, job_id
-        self._written = 0.0
-
-    def __call__(self, done: float, total: float, message: str, /, **facts: float) -> None:
-        """Keep the facts; write the status, if the last time was a while ago."""
-        if facts:
-            self._table.add_facts(self._job_id, facts)
-        now = time.monotonic()
-        if now - self._written < WRITE_EVERY:
-            return
-        self._written = now
-        if self._table.cancel_asked(self._job_id):
-            raise RunCancelled(f"Cancelled at: {message}")
-        self._table.write_status(self._job_id, state="running", done=done, total=total, message=message)
+THREADS = "CONTRASIM_THREADS"
+"""Environment variable of a worker: threads of torch."""
 
 
-def execute(job_id: str, root: str, threads: int | None = None) -> str:
-    """Do a job and write how it ended; returns the final state. Only a bug in this function itself raises.
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a node ended. Errors travel as words, so that those who need the node can decide.
+
+    Attributes:
+        spec: JSON of the node's spec.
+        state: how it ended.
+        error: what went wrong, in words.
+        kind: class of the error.
+        trace: traceback of a bug.
+    """
+
+    spec: str
+    state: Literal["done", "failed", "cancelled"] = "done"
+    error: str = ""
+    kind: str = ""
+    trace: str = ""
+
+    @property
+    def carried(self) -> bool:
+        """Whether those who need the node may go on without it."""
+        return self.kind in {cls.__name__ for cls in _carried()}
+
+    @property
+    def exception(self) -> ContraSimError:
+        """The error as it was raised."""
+        found: ContraSimError = getattr(errors, self.kind, ContraSimError)(self.error)
+        return found
+
+
+def _carried() -> set[type[ContraSimError]]:
+    """The errors that do not end a run, and all that are more special."""
+    every = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ContraSimError)]
+    return {cls for cls in every if issubclass(cls, keep.CARRIED)}
+
+
+def names_of_nodes(nodes: Iterable[keep.Node]) -> list[NodeName]:
+    """What the table keeps of the nodes of a plan."""
+    found = []
+    for node in nodes:
+        kind = kind_of(node.spec)
+        found.append(NodeName(name=node.name, title=kind.run.title(node.spec), verb=kind.verb, noun=kind.noun))
+    return found
+
+
+def run_node(root: str, spec: str, needs: Sequence[Outcome] = ()) -> Outcome:
+    """Make one node and say how it ended; raises nothing but what kills the process.
 
     Args:
-        job_id: in the job table under `root`.
         root: of the store.
-        threads: of torch; None leaves them alone.
+        spec: JSON of the node's spec.
+        needs: how the nodes ended that this one needs, and its own parts.
+    """
+    item = read_spec(spec)
+    failed = {read_spec(need.spec): need.exception for need in needs if need.carried}
+
+    def work(context: Context) -> None:
+        keep.make_node(item, store=Store(root), context=context, failed=failed)
+
+    return _guarded(root, item, spec, needs, work)
+
+
+def run_part(root: str, spec: str, part: int, parts: int) -> Outcome:
+    """Make one of several parts of a node, as `run_node` makes a whole one."""
+    item = read_spec(spec)
+
+    def work(context: Context) -> None:
+        keep.make_part(item, part, parts, store=Store(root), context=context)
+
+    return _guarded(root, item, spec, (), work, part)
+
+
+def _guarded(
+    root: str, item: Spec, spec: str, needs: Sequence[Outcome], work: object, part: int | None = None
+) -> Outcome:
+    nodes, name = Nodes(Path(root)), f"{item.kind}-{item.key}"
+    stopped = next((need for need in needs if need.state != "done" and not need.carried), None)
+    if stopped is not None:
+        nodes.end(name, stopped.state, part)
+        return stopped
+    if not nodes.wanted_by(name):
+        nodes.end(name, "cancelled", part)
+        return Outcome(spec=spec, state="cancelled", error="Cancelled before it began.")
+    nodes.begin(name, f"{socket.gethostname()}, process {os.getpid()}", part)
+    outcome = _attempt(spec, work, Context(progress=NodeProgress(nodes, name, part)))
+    nodes.end(name, outcome.state, part)
+    return outcome
+
+
+def _attempt(spec: str, work: object, context: Context) -> Outcome:
+    _set_threads()
+    try:
+        work(context)  # type: ignore[operator]
+    except RunCancelled as cancelled:
+        return Outcome(spec=spec, state="cancelled", error=str(cancelled))
+    except ContraSimError as error:
+        return Outcome(spec=spec, state="failed", error=str(error), kind=type(error).__name__)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}. This is a bug; the traceback is kept with the job."
+        return Outcome(spec=spec, state="failed", error=text, trace=traceback.format_exc())
+    return Outcome(spec=spec)
+
+
+def _set_threads() -> None:
+    """As many threads of torch as the worker was given; in a process of the user's own, they are left alone."""
+    threads = os.environ.get(THREADS)
+    if threads:
+        import torch
+
+        torch.set_num_threads(int(threads))
+
+
+def finish(root: str, job_id: str, outcome: Outcome) -> str:
+    """Write how a job ended; returns its state.
+
+    A job whose node somebody else cancelled goes back into the queue: it still wants it.
     """
     table = JobTable(Path(root))
-    if not table.job(job_id).active:
-        return table.job(job_id).state
-    starts = int(table.read_status(job_id).get("starts", 0)) + 1
-    worker = f"{socket.gethostname()}, process {os.getpid()}"
-    message = "Starting" if starts == 1 else f"Starting again (worker restarted {starts - 1} times)"
-    table.write_status(job_id, state="running", starts=starts, worker=worker, message=message, began=time.time())
+    job = table.job(job_id)
+    if not job.active:
+        return job.state
+    if outcome.trace:
+        (table.folder / job_id / "traceback.txt").write_text(outcome.trace, encoding="utf-8")
+    if outcome.state == "cancelled" and not table.cancel_asked(job_id):
+        return "again"
+    return table.finish(job_id, outcome.state, outcome.error).state
+
+
+def execute(job_id: str, root: str) -> str:
+    """Do a whole job in this thread, one node after another; returns its final state."""
+    table = JobTable(Path(root))
+    job = table.job(job_id)
+    if not job.active:
+        return job.state
+    spec = table.spec(job_id)
     try:
-        _run(job_id, table, root, threads)
-    except RunCancelled as cancelled:
-        table.write_status(job_id, state="cancelled", error=str(cancelled), ended=time.time())
+        missing = keep.plan(spec, Store(root), verify=True).missing
     except ContraSimError as error:
-        table.write_status(job_id, state="failed", error=str(error), ended=time.time())
-    except Exception as error:
-        (table.folder / job_id / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        text = f"{type(error).__name__}: {error}. This is a bug; the traceback is kept with the job."
-        table.write_status(job_id, state="failed", error=text, ended=time.time())
-    else:
-        table.write_status(job_id, state="done", message="Done", ended=time.time())
-    return table.job(job_id).state
-
-
-def _run(job_id: str, table: JobTable, root: str, threads: int | None) -> None:
-    import torch
-
-    from contrasim_core import runs
-    from contrasim_core.store import Store
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    runs.run(table.spec(job_id), store=Store(root), progress=StatusProgress(table, job_id))
+        return table.finish(job_id, "failed", str(error)).state
+    table.set_nodes(job_id, names_of_nodes(missing))
+    outcomes: dict[Spec, Outcome] = {}
+    last = Outcome(spec=spec.to_json())
+    for node in missing:
+        last = run_node(root, node.spec.to_json(), [outcomes[need] for need in node.needs if need in outcomes])
+        outcomes[node.spec] = last
+    return finish(root, job_id, last)

@@ -1,7 +1,7 @@
 """The job table: what was asked for, by spec key, and how far it is. SQLite in WAL mode; no torch.
 
-A worker tells how far it is through `jobs/<id>/status.json`, replaced atomically, and looks for `jobs/<id>/cancel`.
-Whoever reads the table folds finished statuses into it.
+How far a job is follows from its nodes (`jobs/<id>/nodes.json`, see `nodes`); how it ended is in
+`jobs/<id>/status.json`. Whoever reads the table folds finished statuses into it.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from contrasim_core.engine import nodes as board
+from contrasim_core.engine.nodes import NodeName, Nodes, NodeStatus
 from contrasim_core.errors import MissingArtifactError
-from contrasim_core.specs import Spec, spec_from_json
+from contrasim_core.runs.kinds import read_spec
+from contrasim_core.spec import Spec
 from contrasim_core.store import write_atomic
 
 State = Literal["queued", "running", "cancelling", "cancelled", "done", "failed"]
@@ -84,6 +87,7 @@ class JobTable:
         self.root = root
         self.folder = root / "jobs"
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._nodes = Nodes(root)
         with self._connect() as table:
             table.executescript(TABLE)
 
@@ -156,28 +160,58 @@ class JobTable:
             row = table.execute("SELECT spec FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if row is None:
             raise MissingArtifactError(f"There is no job {job_id} in {self.root}.")
-        return spec_from_json(row["spec"])
+        return read_spec(row["spec"])
 
     def latest(self, kind: str, key: str) -> Job | None:
         """The newest job of a spec key; None if it was never asked for."""
         return next((job for job in self.jobs() if job.kind == kind and job.key == key), None)
 
     def cancel(self, job_id: str) -> Job:
-        """Ask a job to stop; one that has not begun is cancelled at once."""
+        """Ask a job to stop; at once if none of its nodes is being worked on for it alone."""
         job = self.job(job_id)
         if not job.active:
             return job
         (self._folder(job_id) / "cancel").touch()
+        names = [node.name for node in self.node_names(job_id)]
+        own = [status for status in self.nodes(job_id) if self._nodes.wanted_by(status.node.name) <= {job_id}]
+        self._nodes.unwant(names, job_id)
         if job.starts == 0:
             return self.finish(job_id, "cancelled", "Cancelled before it began.")
+        if names and not any(status.state == "running" for status in own):
+            return self.finish(job_id, "cancelled", "Cancelled; what others wait for goes on.")
         with self._connect() as table:
             table.execute("UPDATE jobs SET state = 'cancelling' WHERE id = ?", (job_id,))
         return self.job(job_id)
 
+    def set_nodes(self, job_id: str, nodes: Sequence[NodeName]) -> None:
+        """What a job consists of; it wants all of them from now on."""
+        if not self.cancel_asked(job_id):
+            self._nodes.want((node.name for node in nodes), job_id)
+            for node in nodes:
+                self._nodes.reset(node.name)
+        write_atomic(self._folder(job_id) / "nodes.json", board.to_json(nodes))
+
+    def node_names(self, job_id: str) -> tuple[NodeName, ...]:
+        """What a job consists of; nothing before it was sent."""
+        try:
+            return board.from_json((self.folder / job_id / "nodes.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return ()
+
+    def nodes(self, job_id: str) -> list[NodeStatus]:
+        """How far each node of a job is."""
+        return [self._nodes.status(node) for node in self.node_names(job_id)]
+
     def finish(self, job_id: str, state: State, error: str = "") -> Job:
         """Set the end of a job from outside its worker."""
         job = replace(self.job(job_id), state=state, error=error, ended=time.time())
-        self.write_status(job_id, state=state, error=error, ended=job.ended)
+        last = board.summary(self.nodes(job_id))
+        kept = {name: last[name] for name in ("starts", "worker") if last.get(name)}
+        if state != "done":
+            kept.update(done=last["done"], total=last["total"])
+        words = {"message": "Done"} if state == "done" else {}
+        self.write_status(job_id, state=state, error=error, ended=job.ended, **kept, **words)
+        self._nodes.unwant((node.name for node in self.node_names(job_id)), job_id)
         with self._connect() as table:
             self._write_end(table, job)
         return job
@@ -201,18 +235,10 @@ class JobTable:
         path = self._folder(job_id) / "status.json"
         write_atomic(path, json.dumps({**self.read_status(job_id), **facts}))
 
-    def add_facts(self, job_id: str, facts: Mapping[str, float]) -> None:
-        """Append numbers of a running job, such as the loss of an epoch."""
-        with (self._folder(job_id) / "facts.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(dict(facts)) + "\n")
-
     def facts(self, job_id: str) -> list[dict[str, float]]:
-        """All numbers appended so far; a line that is just being written is left out."""
-        path = self.folder / job_id / "facts.jsonl"
-        if not path.is_file():
-            return []
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-        return [json.loads(line) for line in lines]
+        """Numbers of the job's own node, such as the losses of an encoder, as far as they are known."""
+        job = self.job(job_id)
+        return self._nodes.facts(f"{job.kind}-{job.key}")
 
     def read_status(self, job_id: str) -> dict[str, Any]:
         """A job's status file; empty if there is none."""
@@ -226,6 +252,11 @@ class JobTable:
     def _with_status(self, row: sqlite3.Row) -> Job:
         status = self.read_status(row["id"])
         state: State = row["state"]
+        if state in ACTIVE and status.get("state") in (None, *ACTIVE):
+            known = self.nodes(row["id"])
+            status = {**(board.summary(known) if known else {}), **status}
+            if state == "queued" and any(item.state != "waiting" for item in known):
+                state = "running"
         if state in ACTIVE and status.get("state") not in (None, state):
             told: State = status["state"]
             state = "cancelling" if state == "cancelling" and told in ACTIVE else told

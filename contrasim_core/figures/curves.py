@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from contrasim_core.encoder.result import TrainingCurve
 from contrasim_core.figures.theme import INK, OKABE_ITO, SHAPES, Mode, styled
-from contrasim_core.glossary import label_of
-from contrasim_core.results import TrainingCurve
+from contrasim_core.measure.facts import label_of
 
 
 def training_curves(curves: Sequence[TrainingCurve], *, mode: Mode = "light", height: int = 320) -> go.Figure:

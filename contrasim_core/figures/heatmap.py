@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from contrasim_core.figures.theme import AMOUNT, CHOSEN, DIFFERENCE, INK, SMALLEST_TEXT, Mode, styled
-from contrasim_core.results import Array, SimilarityGrid
+from contrasim_core.measure.result import Array, SimilarityGrid
 
 ANNOTATED = 16
 """Largest number of layers for which values are written into the cells."""

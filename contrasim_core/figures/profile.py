@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 
 from contrasim_core.figures.theme import INK, OKABE_ITO, SHAPES, Mode, styled
-from contrasim_core.results import SimilarityGrid
+from contrasim_core.measure.result import SimilarityGrid
 
 
 def row_profile(

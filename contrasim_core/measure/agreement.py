@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrasim_core.errors import RepresentationError
-from contrasim_core.linalg import centre
+from contrasim_core.measure.linalg import centre
 
 SAMPLES = 1000
 """At most this many samples are looked at: their Gram matrices are kept for all layers."""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contrasim_core.activations import Matrix, as_matrix
+from contrasim_core.activations.layer import Matrix, as_matrix
 from contrasim_core.errors import ShapeError, SpecError, TooFewSamplesError
 
 Direction = Literal["similarity", "distance"]

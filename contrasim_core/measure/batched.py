@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from contrasim_core.errors import RepresentationError
-from contrasim_core.linalg import RANK_TOLERANCE
 from contrasim_core.measure.base import MeasureSpec
+from contrasim_core.measure.linalg import RANK_TOLERANCE
 
 Stack = Float[Tensor, "*batch n d"]
 Scores = Float[Tensor, "*batch"]

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from contrasim_core.errors import ConstantLayerError, RepresentationError, TooFewSamplesError
-from contrasim_core.linalg import RANK_TOLERANCE, Spectrum, check_spread, row_blocks, squared_distances
 from contrasim_core.measure.factors import LayerFactors, PairFactors
+from contrasim_core.measure.linalg import RANK_TOLERANCE, Spectrum, check_spread, row_blocks, squared_distances
 from contrasim_core.progress import Progress, silent
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from contrasim_core.errors import ConstantLayerError, NotFiniteError, SpecError
-from contrasim_core.linalg import Spectrum, centre, centred_rows, row_spread, spectrum, squared_distances
+from contrasim_core.measure.linalg import Spectrum, centre, centred_rows, row_spread, spectrum, squared_distances
 
 KERNEL_ROWS = 20_000
 """More rows than this and an n x n kernel does not belong in memory (3.2 GB each in float64)."""

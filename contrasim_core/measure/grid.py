@@ -14,13 +14,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contrasim_core.activations import Activations, Matrix, as_matrix, check_paired
+from contrasim_core.activations.layer import Activations, Matrix, as_matrix, check_paired
 from contrasim_core.errors import FewSamplesWarning, RepresentationError, ShapeError, SpecError, UnseenModelWarning
 from contrasim_core.measure.base import Bulk, Family, MeasureSpec
 from contrasim_core.measure.bulk import Reader, streamed_pairs
+from contrasim_core.measure.result import SimilarityGrid
 from contrasim_core.progress import Progress, silent
 from contrasim_core.refs import LayerRef
-from contrasim_core.results import SimilarityGrid
 
 MEMORY_BUDGET = 4 * 2**30
 """Bytes of float64 factors above which layers are streamed in blocks of rows."""

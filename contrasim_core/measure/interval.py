@@ -13,8 +13,8 @@ from scipy.special import stdtrit
 from contrasim_core.errors import FewSamplesWarning
 from contrasim_core.measure.base import MeasureSpec
 from contrasim_core.measure.grid import Layer, LayerLike, as_layer, group_complement, similarity_grids, subset
+from contrasim_core.measure.result import SimilarityGrid
 from contrasim_core.progress import Progress, share, silent
-from contrasim_core.results import SimilarityGrid
 
 
 def with_intervals(

@@ -6,10 +6,10 @@ from contrasim_core.errors import UnknownMeasureError
 from contrasim_core.measure.base import MeasureSpec
 from contrasim_core.measure.cca import CCA_MEAN, CCA_R2, PWCCA, SVCCA
 from contrasim_core.measure.cka import CKA_DEBIASED, CKA_LINEAR, CKA_RBF, HSIC_LINEAR
+from contrasim_core.measure.facts import LEARNED_IDS
 from contrasim_core.measure.procrustes import PROCRUSTES
 from contrasim_core.measure.regression import REGRESSION_R2
 from contrasim_core.measure.rowwise import DOT, NORM
-from contrasim_core.specs import ENCODER_KINDS
 
 MEASURES: tuple[MeasureSpec, ...] = (
     CKA_LINEAR,
@@ -39,12 +39,12 @@ def closed_form(measure_id: str) -> MeasureSpec:
         if spec.id == base:
             return spec.with_options(**_options(suffix)) if suffix else spec
     registered = ", ".join(spec.id for spec in MEASURES)
-    if base in ENCODER_KINDS:
+    if base in LEARNED_IDS:
         raise UnknownMeasureError(
             f"{base} is a learned measure: it needs a trained encoder. Train one with contrasim_core.ContraSim "
             f"(or `python -m contrasim_core train`) and use its .similarity. Closed-form measures: {registered}."
         )
-    raise UnknownMeasureError(f"No measure {measure_id!r}. Registered: {registered}, {', '.join(ENCODER_KINDS)}.")
+    raise UnknownMeasureError(f"No measure {measure_id!r}. Registered: {registered}, {', '.join(LEARNED_IDS)}.")
 
 
 def _options(suffix: str) -> dict[str, float | str]:

@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from contrasim_core import presets, presets_paired
+from contrasim_core.activations.spec import Execution
+from contrasim_core.encoder.spec import PAPER, EncoderSpec
 from contrasim_core.errors import SpecError
-from contrasim_core.extraction import Execution
-from contrasim_core.models import expand_models
+from contrasim_core.models.find import expand_models
 from contrasim_core.progress import Progress, silent
-from contrasim_core.specs import BenchmarkSpec, EncoderSpec, Pooling, RetrievalSpec
+from contrasim_core.refs import Pooling
+from contrasim_core.runs.layer_prediction.presets import benchmark_spec
+from contrasim_core.runs.layer_prediction.spec import BenchmarkSpec
+from contrasim_core.runs.retrieval import presets as presets_paired
+from contrasim_core.runs.retrieval.spec import RetrievalSpec
 from contrasim_core.store import Store
+from contrasim_core.zoo.families import family_for_layers, quick_for
 
 Scale = Literal["bundled", "hub"]
 SEEDS = {"bundled": {"layers": 1, "pairs": 1, "captions": 5}, "hub": {"layers": 5, "pairs": 1, "captions": 5}}
@@ -97,13 +102,13 @@ Conceptual Captions are a list of addresses, not of images, so `captioned` must 
 def layer_specs(bench: Bench, models: str, first: str, second: str, measures: Sequence[str]) -> list[BenchmarkSpec]:
     """Layer prediction, trained on the first data set and judged on both, and the other way round; disjoint pairs."""
     text = bench.source("language models") == models
-    bundled = presets.family_for_layers(expand_models(models)) is not None
-    usual = TEXT_LAYERS if text else presets.quick_for(models)
-    encoder = bench.encoder(usual if bundled else presets.PAPER)
+    bundled = family_for_layers(expand_models(models)) is not None
+    usual = TEXT_LAYERS if text else quick_for(models)
+    encoder = bench.encoder(usual if bundled else PAPER)
     pooling: Pooling = "word" if text else "cls"
     rows = bench.rows[0] if bench.rows else TEXT_ROWS if text and bundled else None if bundled else 10_000
     return [
-        presets.benchmark_spec(
+        benchmark_spec(
             models,
             measures=measures,
             data=data,

@@ -9,16 +9,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from contrasim_core import figures, insights, presets_paired, runs
 from contrasim_core.errors import SpecError
-from contrasim_core.glossary import label_of
-from contrasim_core.models import resolve_model
+from contrasim_core.measure.facts import label_of
+from contrasim_core.models.find import resolve_model
 from contrasim_core.paper.bench import Bench, captions, layer_specs, multilingual
 from contrasim_core.paper.sheets import Sheet, beside_paper, cell, line_cell, sheet_of, write
 from contrasim_core.progress import share
-from contrasim_core.results import BenchmarkResult
-from contrasim_core.retrieval_results import RetrievalResult
-from contrasim_core.specs import Negatives, Pooling, ProjectionSpec, RetrievalSpec
+from contrasim_core.refs import Pooling
+from contrasim_core.runs.keep import run
+from contrasim_core.runs.layer_prediction.insights import of_layer_prediction
+from contrasim_core.runs.layer_prediction.result import BenchmarkResult
+from contrasim_core.runs.projection.figures import before_and_after
+from contrasim_core.runs.projection.spec import ProjectionSpec
+from contrasim_core.runs.projection.words import words_of_projection
+from contrasim_core.runs.retrieval import presets as presets_paired
+from contrasim_core.runs.retrieval.figures import caption_bars
+from contrasim_core.runs.retrieval.result import RetrievalResult
+from contrasim_core.runs.retrieval.spec import Negatives, RetrievalSpec
 
 MAIN = ("cka.linear", "deepcka", "deepdot", "contrasim")
 EXTRA = ("dot", "norm", "contrasim.norm")
@@ -56,7 +63,7 @@ def _layer_table(measures: Sequence[str], *, vision: bool) -> Callable[[Bench], 
             specs = layer_specs(bench, names[0] or "", names[1] or "", names[2] or "", measures)
             step = share(bench.progress, number, len(kinds))
             results = [
-                runs.benchmark(spec, store=bench.store, execution=bench.execution, progress=share(step, place, 2))
+                run(spec, store=bench.store, execution=bench.execution, progress=share(step, place, 2))
                 for place, spec in enumerate(specs)
             ]
             data = [Path(name or "").name if Path(name or "").exists() else name or "" for name in names]
@@ -99,7 +106,7 @@ def _lay_layers(
         f"Chance {100 * chance:.1f} %. Pairs of columns are data sets for the same models; ContraSim is trained on "
         f"the first or the second of them.{note}"
     )
-    says = tuple(f"{data}: {item.text}" for data, own, _ in columns for item in insights.of_layer_prediction(own))
+    says = tuple(f"{data}: {item.text}" for data, own, _ in columns for item in of_layer_prediction(own))
     return Sheet(wide=frame, long=pd.DataFrame(long), caption=caption, says=says)
 
 
@@ -145,7 +152,7 @@ def _pairs_table(measures: Sequence[str], *, picture: bool) -> Callable[[Bench],
                 part = records[(records["measure"] == measure) & (records["negatives"] == kind)]
                 names.append(f"{kind}: {label_of(measure)}")
                 rows.append({pair: _of_pair(part[part["pair"] == pair]) for pair in pairs})
-        drawn = figures.caption_bars(records) if picture else None
+        drawn = caption_bars(records) if picture else None
         return sheet_of(result, pd.DataFrame(rows, index=names), drawn)
 
     return make
@@ -169,21 +176,22 @@ def _projection(bench: Bench) -> Sheet:
         method="umap",
         neighbours=presets_paired.NEIGHBOURS_OF_FEW,
     )
-    made = runs.projection(spec, store=bench.store, execution=bench.execution, progress=bench.progress)
-    words = figures.words_of_projection(made)
+    made = run(spec, store=bench.store, execution=bench.execution, progress=bench.progress)
+    words = words_of_projection(made)
     wide = pd.DataFrame(made.numbers).map(lambda value: "–" if value is None else f"{value:.2f}")
     return Sheet(
         wide=wide,
         long=made.to_pandas(),
         caption=f"{words.title}. {words.caption}",
-        picture=figures.before_and_after(made),
+        picture=before_and_after(made),
     )
 
 
 def _retrieve(bench: Bench, spec: RetrievalSpec) -> RetrievalResult:
     for source in spec.test:
         resolve_model(source.model)
-    return runs.retrieval(spec, store=bench.store, execution=bench.execution, progress=bench.progress)
+    result: RetrievalResult = run(spec, store=bench.store, execution=bench.execution, progress=bench.progress)
+    return result
 
 
 ITEMS: tuple[Item, ...] = (

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from contrasim_core import insights
-from contrasim_core.glossary import label_of
-from contrasim_core.retrieval_results import RetrievalLine, RetrievalResult
+from contrasim_core.measure.facts import label_of
+from contrasim_core.runs.retrieval.insights import of_retrieval
+from contrasim_core.runs.retrieval.result import RetrievalLine, RetrievalResult
 from contrasim_core.store import write_atomic
 
 NUMBERS = Path(__file__).with_name("numbers.json")
@@ -50,7 +50,7 @@ def sheet_of(result: RetrievalResult, frame: pd.DataFrame, picture: Any = None) 
         f"batches. Chance {chance:.1f} %. Ties are misses. Learned measures: over pairs that the encoder was not "
         "trained on, where there are any."
     )
-    says = tuple(item.text for item in insights.of_retrieval(result))
+    says = tuple(item.text for item in of_retrieval(result))
     return Sheet(wide=frame, long=result.to_pandas(), caption=caption, picture=picture, says=says)
 
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from contrasim_core.models import BUNDLED_ROOT, bundled_names
+from contrasim_core.models.find import BUNDLED_ROOT, bundled_names
 from contrasim_core.store import write_atomic
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from contrasim_core.progress import Progress
-from contrasim_core.results import versions
+from contrasim_core.result import versions
 from contrasim_core.zoo.cards import Card
 from contrasim_core.zoo.recipes import Recipe
 

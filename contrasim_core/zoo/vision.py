@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, ViTConfig, ViTForImageClassification, ViTImageProcessor
 
 from contrasim_core.data.vision import digits_with_labels
+from contrasim_core.models.allconv import AllConvConfig, AllConvForImageClassification
 from contrasim_core.progress import Progress
-from contrasim_core.zoo.architectures import AllConvConfig, AllConvForImageClassification
 from contrasim_core.zoo.cards import Card
 from contrasim_core.zoo.recipes import Recipe
 from contrasim_core.zoo.training import finish, optimise, save

@@ -5,14 +5,16 @@ Results are frozen and keyed by their content, so they are shared and never go s
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from contrasim_core.encoder.result import TrainingCurve, read_curves
+from contrasim_core.encoder.spec import TrainSpec
 from contrasim_core.engine.dask import DaskEngine
-from contrasim_core.projection_results import Projection
-from contrasim_core.results import BenchmarkResult, Comparison, TrainingCurve, read_curves
-from contrasim_core.retrieval_results import RetrievalResult
-from contrasim_core.specs import Spec, TrainSpec
-from contrasim_core.store import Store, read_spec
+from contrasim_core.runs.kinds import kind_of, stored_spec
+from contrasim_core.spec import Spec
+from contrasim_core.store import MANIFEST, Store
 
 RESULTS = 24
 
@@ -30,55 +32,15 @@ def engine() -> DaskEngine:
 
 
 @st.cache_resource(max_entries=RESULTS)
-def _comparison(folder: str, _stamp: int) -> Comparison:
-    from pathlib import Path
-
-    return Comparison.load(Path(folder))
-
-
-@st.cache_resource(max_entries=RESULTS)
-def _benchmark(folder: str, _stamp: int) -> BenchmarkResult:
-    from pathlib import Path
-
-    return BenchmarkResult.load(Path(folder))
+def _result(kind: str, key: str, _stamp: int) -> Any:
+    spec = spec_of(kind, key)
+    return kind_of(spec).run.load(spec, store().need(kind, key))
 
 
-@st.cache_resource(max_entries=RESULTS)
-def _retrieval(folder: str, _stamp: int) -> RetrievalResult:
-    from pathlib import Path
-
-    return RetrievalResult.load(Path(folder))
-
-
-@st.cache_resource(max_entries=RESULTS)
-def _projection(folder: str, _stamp: int) -> Projection:
-    from pathlib import Path
-
-    return Projection.load(Path(folder))
-
-
-def retrieval(key: str) -> RetrievalResult:
-    """A finished multilingual or image-caption benchmark."""
-    folder = store().need("retrieval", key)
-    return _retrieval(str(folder), (folder / "manifest.json").stat().st_mtime_ns)
-
-
-def projection(key: str) -> Projection:
-    """A finished projection."""
-    folder = store().need("projection", key)
-    return _projection(str(folder), (folder / "manifest.json").stat().st_mtime_ns)
-
-
-def comparison(key: str) -> Comparison:
-    """A finished comparison."""
-    folder = store().need("comparison", key)
-    return _comparison(str(folder), (folder / "manifest.json").stat().st_mtime_ns)
-
-
-def benchmark(key: str) -> BenchmarkResult:
-    """A finished benchmark."""
-    folder = store().need("benchmark", key)
-    return _benchmark(str(folder), (folder / "manifest.json").stat().st_mtime_ns)
+def result(kind: str, key: str) -> Any:
+    """A finished result; read again only if it was made again."""
+    folder = store().need(kind, key)
+    return _result(kind, key, (folder / MANIFEST).stat().st_mtime_ns)
 
 
 def curves(key: str) -> list[TrainingCurve]:
@@ -89,7 +51,7 @@ def curves(key: str) -> list[TrainingCurve]:
 @st.cache_resource(max_entries=200)
 def spec_of(kind: str, key: str) -> Spec:
     """What a finished artifact was made from."""
-    return read_spec(store(), kind, key)
+    return stored_spec(store(), kind, key)
 
 
 def trained() -> dict[str, TrainSpec]:

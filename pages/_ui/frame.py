@@ -32,14 +32,9 @@ def _badge() -> None:
     active = [job for job in engine.table.jobs() if job.active]
     waiting = sum(job.state == "queued" for job in active)
     if not workers:
-        text, icon, colour = "No worker: results can be read", ":material/cloud_off:", "gray"
+        st.badge("No worker; saved results still open", icon=":material/cloud_off:", color="gray")
     elif active:
-        text, icon, colour = f"{len(active) - waiting} running, {waiting} waiting", ":material/sync:", "blue"
+        st.badge(f"{len(active) - waiting} running, {waiting} waiting", icon=":material/sync:", color="blue")
     else:
-        kind = workers[0].device
-        text, icon, colour = (
-            f"{len(workers)} {kind} worker{'s' * (len(workers) > 1)}, idle",
-            ":material/check:",
-            "green",
-        )
-    st.badge(text, icon=icon, color=colour)
+        count = f"{len(workers)} {workers[0].device} worker{'s' * (len(workers) > 1)}"
+        st.badge(f"{count}, idle", icon=":material/check:", color="green")

@@ -30,6 +30,11 @@ GROUPS = {
 }
 
 
+def path(name: str) -> str:
+    """The file of a page, as Streamlit's links take it."""
+    return str(FOLDER / f"{name}.py")
+
+
 def pages() -> list[Any]:
     """All pages. They have no icons: a page's icon becomes the tab's, which browsers fetch from a server elsewhere."""
     return [

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
-from contrasim_core import figures
+from contrasim_core.encoder.result import TrainingCurve
+from contrasim_core.encoder.spec import TrainSpec
 from contrasim_core.engine import cluster
 from contrasim_core.engine.jobs import Job
-from contrasim_core.results import TrainingCurve
-from contrasim_core.specs import Spec, TrainSpec
+from contrasim_core.engine.nodes import NodeStatus
+from contrasim_core.figures.curves import training_curves
+from contrasim_core.models.find import depth_of
+from contrasim_core.runs import title_of
+from contrasim_core.runs.training.words import words_of_curves
+from contrasim_core.spec import Spec
 from pages._ui import cached, frame
 
 POLL = 1.0  # seconds
 
 
-def finished(spec: Spec, *, title: str, verb: str, at_once: bool = False) -> bool:
+def finished(spec: Spec, *, verb: str, at_once: bool = False) -> bool:
     """Whether the artifact of a spec is there; if not, the button that starts it, or its progress.
 
     Args:
         spec: what is wanted.
-        title: of the job.
         verb: on the button.
         at_once: start it without being asked to, once: it takes a moment.
     """
@@ -36,7 +41,7 @@ def finished(spec: Spec, *, title: str, verb: str, at_once: bool = False) -> boo
     if (at_once and job is None and cached.engine().workers()) or st.button(
         verb, type="primary", icon=":material/play_arrow:"
     ):
-        cached.engine().submit(spec, title)
+        cached.engine().submit(spec, title_of(spec))
         st.rerun()
     no_worker()
     return False
@@ -65,14 +70,15 @@ def _live(spec: Spec, job_id: str) -> None:
     if not job.active:
         st.rerun()
     progress(job)
+    nodes(engine.table.nodes(job_id))
     if st.button("Cancel", key=f"cancel-{job_id}", icon=":material/stop:", disabled=job.state == "cancelling"):
         engine.cancel(job_id)
         st.rerun(scope="fragment")
     if isinstance(spec, TrainSpec):
         curves = live_curves(spec, engine.table.facts(job_id))
         if curves:
-            drawn = figures.training_curves(curves, mode=frame.mode())
-            words = figures.words_of_curves(curves)
+            drawn = training_curves(curves, mode=frame.mode())
+            words = words_of_curves(curves)
             st.plotly_chart(drawn, theme=None, key=f"live-{job_id}", alt=words.alt)
     if not engine.workers():
         st.warning("No worker is connected: this run waits. Start one on the page Jobs.", icon=":material/cloud_off:")
@@ -85,6 +91,29 @@ def progress(job: Job) -> None:
     st.progress(job.share, text=f"{words or 'Starting'} ({job.share:.0%}).{again}")
 
 
+STATES = {
+    "waiting": "○ waiting",
+    "running": "▶ running",
+    "done": "✓ done",
+    "failed": "✗ failed",
+    "cancelled": "◼ cancelled",
+}
+
+
+def nodes(statuses: list[NodeStatus]) -> None:
+    """The steps of a run: done, running where, waiting."""
+    if len(statuses) < 2:
+        return
+    done = sum(item.state == "done" for item in statuses)
+    with st.expander(f"{done} of {len(statuses)} steps done"):
+        rows = [
+            {"state": STATES[item.state], "step": item.node.title, "done": item.share, "where": item.worker}
+            for item in statuses
+        ]
+        share = st.column_config.ProgressColumn("done", min_value=0.0, max_value=1.0, format="percent")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Steps of the run", column_config={"done": share})
+
+
 def live_curves(spec: TrainSpec, facts: list[dict[str, float]]) -> list[TrainingCurve]:
     """Curves of a training that is going on, from the numbers it has written so far."""
     epochs = {(name, fact["epoch"]): value for fact in facts for name, value in fact.items() if "epoch" in fact}
@@ -95,7 +124,7 @@ def live_curves(spec: TrainSpec, facts: list[dict[str, float]]) -> list[Training
             for wanted in (f"loss {seed}", f"accuracy {seed}")
         )
         if loss:
-            layers = len(spec.layers) if spec.layers else 0
+            layers = len(spec.layers) if spec.layers else depth_of(spec.sources[0].model)
             chance = 1 / layers if layers else 0.0
             found.append(
                 TrainingCurve(encoder=spec.encoder.encoder, seed=seed, loss=loss, accuracy=accuracy, chance=chance)

@@ -5,26 +5,17 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from contrasim_core import presets
-from contrasim_core.glossary import label_of
-from contrasim_core.results import TrainingCurve
-from contrasim_core.specs import TrainSpec
+from contrasim_core.encoder.result import TrainingCurve
+from contrasim_core.encoder.spec import TrainSpec
+from contrasim_core.measure.facts import label_of
+from contrasim_core.runs.training.presets import train_spec
 from contrasim_core.zoo.recipes import RECIPES
-from pages._ui import cached, links, url, widgets
+from pages._ui import cached, links, widgets
 
 
 def from_link() -> TrainSpec | None:
     """The finished encoder that the address names; None to show the controls."""
-    key = url.start("run", None)
-    wanted = st.session_state[key]
-    if wanted is None:
-        return None
-    if st.button("Train another", icon=":material/add:"):
-        st.session_state[key] = None
-        return None
-    url.keep("run", wanted, None)
-    cached.store().need("encoders", wanted)
-    spec = cached.spec_of("encoders", wanted)
+    spec = links.finished_run("New training", "encoders")
     return spec if isinstance(spec, TrainSpec) else None
 
 
@@ -44,7 +35,7 @@ def request() -> TrainSpec:
     if not known:
         data = st.text_input("Training data", "digits", help=widgets.HELP_DATA)
     encoder = widgets.encoder_options(models)
-    return presets.train_spec(models, encoder=encoder, data=data, seeds=range(count))
+    return train_spec(models, encoder=encoder, data=data, seeds=range(count))
 
 
 def compared(spec: TrainSpec) -> list[TrainingCurve]:

@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from contrasim_core import insights
-from contrasim_core.glossary import label_of
-from contrasim_core.retrieval_results import RetrievalResult
+from contrasim_core.measure.facts import LEARNED_IDS, label_of
+from contrasim_core.runs.retrieval.result import RetrievalResult
 
 ALL_PAIRS = "all pairs"
 
@@ -62,7 +61,7 @@ def failing(result: RetrievalResult, measures: list[str], negatives: list[str], 
     if pair != ALL_PAIRS:
         lost = lost[lost["pair"] == pairs.index(pair) - 1].reset_index(drop=True)
         total //= len(result.pairs)
-    first = " (of the first encoder of each pair)" if measure in insights.LEARNED else ""
+    first = " (of the first encoder of each pair)" if measure in LEARNED_IDS else ""
     if not len(lost):
         st.caption(f"{label_of(measure)} lost none of {total} trials here{first}. Choose another measure or layer.")
         return
@@ -85,7 +84,9 @@ def failing(result: RetrievalResult, measures: list[str], negatives: list[str], 
         alt=f"Lost trials of {measure}",
     )  # fmt: skip
     rows = event["selection"]["rows"] if event else []
-    _trial(result, lost.iloc[rows[0] if rows and rows[0] < len(lost) else 0].to_dict(), kind, layer)
+    place = rows[0] if rows and rows[0] < len(lost) else 0
+    trial = {str(name): value for name, value in lost.iloc[place].to_dict().items()}
+    _trial(result, trial, kind, layer)
 
 
 def _trial(result: RetrievalResult, trial: dict[str, Any], negatives: str, layer: int) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from contrasim_core import figures
-from contrasim_core.figures import Words
+from contrasim_core.figures.heatmap import difference_heatmap, shared_range, similarity_heatmap
+from contrasim_core.figures.profile import row_profile
 from contrasim_core.figures.theme import styled
-from contrasim_core.results import Comparison, SimilarityGrid
-from contrasim_core.snippets import python_lines
-from contrasim_core.specs import Spec
+from contrasim_core.figures.words import Words
+from contrasim_core.measure.result import SimilarityGrid
+from contrasim_core.runs.comparison.result import Comparison
+from contrasim_core.runs.comparison.words import words_of_grid
+from contrasim_core.runs.snippets import python_lines
+from contrasim_core.spec import Spec
 from pages._ui import frame, url
 
 CAMERA = {"toImageButtonOptions": {"format": "svg", "filename": "contrasim"}, "displaylogo": False}
@@ -87,7 +90,7 @@ def heatmaps(result: Comparison, shown: list[str], spec: Spec) -> None:
     """Measures side by side on one scale; a click on a cell opens it below."""
     grids = [result.grids[name] for name in shown]
     bounded = [grid for grid in grids if None not in grid.bounds]
-    between = figures.shared_range(bounded) if bounded else None
+    between = shared_range(bounded) if bounded else None
     row_key, column_key = (
         url.start(name, None, lambda raw: int(raw) if raw.isdigit() else None) for name in ("i", "j")
     )
@@ -95,10 +98,10 @@ def heatmaps(result: Comparison, shown: list[str], spec: Spec) -> None:
     columns = st.columns(2) if len(grids) > 1 else [st.container()]
     for place, grid in enumerate(grids):
         with columns[place % len(columns)]:
-            words = figures.words_of_grid(grid)
+            words = words_of_grid(grid)
             st.markdown(f"**{words.title}**")
             scale = between if grid in bounded else None
-            drawn = figures.similarity_heatmap(grid, mode=frame.mode(), between=scale, chosen=chosen)
+            drawn = similarity_heatmap(grid, mode=frame.mode(), between=scale, chosen=chosen)
             chart = f"grid-{grid.measure}"
             picture(
                 drawn, words, chart, grid.to_pandas(), spec,
@@ -126,7 +129,7 @@ def _difference(grids: list[SimilarityGrid], chosen: tuple[int, int] | None, row
     first = left.selectbox("This measure", names)
     second = right.selectbox("minus this one", names, index=1)
     a, b = grids[names.index(first)], grids[names.index(second)]
-    drawn = figures.difference_heatmap(a, b, mode=frame.mode(), chosen=chosen)
+    drawn = difference_heatmap(a, b, mode=frame.mode(), chosen=chosen)
     text = f"{first} minus {second}; zero is white."
     events = _events(
         {"on_select": lambda: _clicked("difference", row_key, column_key), "selection_mode": "points"}
@@ -160,7 +163,7 @@ def cell(result: Comparison, shown: list[str]) -> None:
         lines = {name: result.grids[name] for name in shown if None not in result.grids[name].bounds}
         lines = lines or {name: result.grids[name] for name in shown[:1]}
         st.plotly_chart(
-            figures.row_profile(lines, row, column, mode=frame.mode()), theme=None, key="profile", config=_config(),
+            row_profile(lines, row, column, mode=frame.mode()), theme=None, key="profile", config=_config(),
             alt=f"Similarity of layer {first.rows[row].label} to every layer of {first.columns[0].model}",
         )  # fmt: skip
     _samples(result, row, column)
@@ -170,7 +173,7 @@ def _layer(place: Any, name: str, label: str, layers: Any) -> int | None:
     key = url.start(name, None, lambda raw: int(raw) if raw.isdigit() else None)
     if st.session_state[key] is not None and st.session_state[key] >= len(layers):
         st.session_state[key] = None
-    value = place.selectbox(
+    value: int | None = place.selectbox(
         label, range(len(layers)), key=key, format_func=lambda at: layers[at].label, placeholder="none"
     )
     url.keep(name, value, None)

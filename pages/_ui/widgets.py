@@ -7,11 +7,16 @@ from typing import get_args
 
 import streamlit as st
 
-from contrasim_core import presets
+from contrasim_core.activations.spec import ExtractionSpec
 from contrasim_core.data.catalog import BUNDLED
-from contrasim_core.glossary import label_of, measure_facts
-from contrasim_core.models import bundled_names, depth_of, resolve_model
-from contrasim_core.specs import ENCODER_KINDS, CompareSpec, EncoderSpec, ExtractionSpec, Pooling, TrainSpec
+from contrasim_core.encoder.spec import ENCODER_KINDS, PAPER, EncoderSpec, TrainSpec
+from contrasim_core.measure.facts import CLOSED_FORM_IDS, label_of, measure_facts
+from contrasim_core.models.find import bundled_names, depth_of, resolve_model
+from contrasim_core.models.pooling import default_pooling
+from contrasim_core.refs import Pooling
+from contrasim_core.runs.comparison.spec import CompareSpec
+from contrasim_core.runs.extraction.presets import extraction_spec
+from contrasim_core.zoo.families import quick_for, recipe_for
 from pages._ui import cached, url
 
 POOLINGS = get_args(Pooling)
@@ -83,19 +88,19 @@ def comparison() -> CompareSpec:
         b = model("b", "Model B (columns)", "digits-vit-1")
         layers_b = layers("lb", "Layers of B", b)
     with right:
-        usual = presets.usual_pooling(resolve_model(a))
-        family = presets.recipe_for([a])
+        usual = default_pooling(resolve_model(a))
+        family = recipe_for([a])
         names = [item.name for item in BUNDLED]
         data = choice("d", "Data", names, family.test if family else names[0], free=True, help=HELP_DATA)
         pooling = choice("p", "Pooling", list(POOLINGS), usual, help="How positions become one row per sample.")
         limit = samples(family.rows if family else None)
     sides = [
-        presets.extraction_spec(name, data, pooling=pooling, limit=limit, layers=chosen)  # type: ignore[arg-type]
+        extraction_spec(name, data, pooling=pooling, limit=limit, layers=chosen)  # type: ignore[arg-type]
         for name, chosen in ((a, layers_a), (b, layers_b))
     ]
-    encoders = encoder_keys(sides)
-    learned = [kind for kind in ENCODER_KINDS if any(cached.trained()[key].encoder.encoder == kind for key in encoders)]
-    return CompareSpec(a=sides[0], b=sides[1], measures=(*presets.CLOSED_FORM_IDS, *learned), encoders=tuple(encoders))
+    encoders = [cached.trained()[key] for key in encoder_keys(sides)]
+    learned = [kind for kind in ENCODER_KINDS if any(spec.encoder.encoder == kind for spec in encoders)]
+    return CompareSpec(a=sides[0], b=sides[1], measures=(*CLOSED_FORM_IDS, *learned), encoders=tuple(encoders))
 
 
 def samples(default: int | None) -> int | None:
@@ -158,7 +163,7 @@ def encoder_options(models: str) -> EncoderSpec:
             "quick",
             help="quick suits bundled models on a laptop; paper has the published options.",
         )
-    base = (presets.quick_for(models) if preset == "quick" else presets.PAPER).replace(encoder=kind)
+    base = (quick_for(models) if preset == "quick" else PAPER).replace(encoder=kind)
     with st.expander("Change training options"):
         one, two, three = st.columns(3)
         changes = {

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 import contrasim_core as cs
 from contrasim_core.encoder.measures import LEARNED
+from contrasim_core.encoder.spec import ENCODER_KINDS
 from contrasim_core.errors import (
     DamagedArtifactError,
     EncoderError,
@@ -22,7 +23,6 @@ from contrasim_core.errors import (
     UnseenModelWarning,
 )
 from contrasim_core.refs import SampleSet
-from contrasim_core.specs import ENCODER_KINDS
 from tests.networks import activations, group, matrices
 
 SMALL = {"hidden": (16,), "out_dim": 8, "batch_rows": 32, "epochs": 4, "anchors": 12}

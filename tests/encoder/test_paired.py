@@ -7,9 +7,8 @@ from contrasim_core.encoder.loop import Split
 from contrasim_core.encoder.losses import supcon
 from contrasim_core.encoder.net import encode, widths
 from contrasim_core.encoder.paired import PairTraining, Sides, train_pairs
+from contrasim_core.encoder.spec import ENCODER_KINDS, EncoderSpec
 from contrasim_core.errors import EncoderError, RunCancelled
-from contrasim_core.progress import Cancellable
-from contrasim_core.specs import ENCODER_KINDS, EncoderSpec
 from tests.networks import matrices
 
 SMALL = {"hidden": (16, 12), "out_dim": 8, "batch_rows": 32, "epochs": 3, "anchors": 10}
@@ -122,6 +121,12 @@ def test_what_cannot_be_trained_on_is_said():
 
 
 def test_training_stops_at_the_next_epoch_when_cancelled():
-    stop = Cancellable(lambda *_args, **_more: stop.cancel())
-    with pytest.raises(RunCancelled, match=r"\(2 encoders\): epoch 2 of 3"):
-        train_pairs(sides(), EncoderSpec(**SMALL), [(0, 1)], (0, 1), progress=stop)
+    seen = []
+
+    def progress(_done, _total, message, **_facts):
+        seen.append(message)
+        raise RunCancelled("enough")
+
+    with pytest.raises(RunCancelled, match="enough"):
+        train_pairs(sides(), EncoderSpec(**SMALL), [(0, 1)], (0, 1), progress=progress)
+    assert len(seen) == 1 and "(2 encoders): epoch 1 of 3" in seen[0]

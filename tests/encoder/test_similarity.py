@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from contrasim_core.encoder import measures, similarity
+from contrasim_core.encoder.spec import ENCODER_KINDS
 from contrasim_core.encoder.training import layer_accuracy
-from contrasim_core.specs import ENCODER_KINDS
 
 
 @pytest.fixture

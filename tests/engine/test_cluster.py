@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
+from contrasim_core.activations.spec import ExtractionSpec
 from contrasim_core.engine import cluster
 from contrasim_core.engine.cluster import Cluster, Tls, check_host, down, find, record_path, up
 from contrasim_core.engine.dask import DaskEngine
 from contrasim_core.errors import EngineError
 from contrasim_core.refs import DatasetRef, ModelRef
-from contrasim_core.specs import ExtractionSpec
 
 SPEC = ExtractionSpec(model=ModelRef(name="m", kind="hub"), data=DatasetRef(name="digits", kind="bundled"))
 TLS = Tls(ca="ca.pem", cert="cert.pem", key="key.pem")
@@ -159,13 +159,15 @@ class Given:
     def get_dataset(self, _name):
         return self
 
+    def unpublish_dataset(self, name):
+        assert name == self.name
+
 
 @pytest.mark.parametrize(
     ("status", "state", "error"),
     [
         ("error", "failed", "The worker died each time it was tried: attempted 4 times in 5"),
         ("lost", "failed", "The worker died each time it was tried: it was lost"),
-        ("finished", "failed", "The worker ended without saying how."),
         ("pending", "queued", ""),
     ],
 )
@@ -175,3 +177,12 @@ def test_what_dask_gave_up_on_is_told(status, state, error, tmp_path, monkeypatc
     monkeypatch.setattr(engine, "connect", lambda: Given(status, f"job-{job.id}"))
     assert engine.recover() == []
     assert (engine.table.job(job.id).state, engine.table.job(job.id).error) == (state, error)
+
+
+def test_a_job_that_lost_a_node_to_another_ones_cancellation_is_sent_again(tmp_path, monkeypatch):
+    engine, sent = DaskEngine(tmp_path), []
+    job = engine.submit(SPEC, "title")
+    monkeypatch.setattr(engine, "connect", lambda: Given("finished", f"job-{job.id}"))
+    monkeypatch.setattr(engine, "_send", lambda _client, job_id: sent.append(job_id))
+    engine.recover()
+    assert sent == [job.id] and engine.table.job(job.id).active

@@ -11,12 +11,12 @@ import time
 import psutil
 import pytest
 
+from contrasim_core.activations.shards import valid_info
+from contrasim_core.activations.spec import ExtractionSpec
 from contrasim_core.data import resolve_data
 from contrasim_core.engine.cluster import down, find, up
 from contrasim_core.engine.dask import DaskEngine
-from contrasim_core.models import resolve_model
-from contrasim_core.shards import valid_info
-from contrasim_core.specs import ExtractionSpec
+from contrasim_core.models.find import resolve_model
 from contrasim_core.store import Store
 from tests.tiny import WORDS
 

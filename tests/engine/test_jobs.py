@@ -6,10 +6,11 @@ import time
 
 import pytest
 
+from contrasim_core.activations.spec import ExtractionSpec
 from contrasim_core.engine.jobs import JobTable
+from contrasim_core.engine.nodes import NodeName, Nodes
 from contrasim_core.errors import MissingArtifactError
 from contrasim_core.refs import DatasetRef, ModelRef
-from contrasim_core.specs import ExtractionSpec
 
 SPEC = ExtractionSpec(model=ModelRef(name="m", kind="hub"), data=DatasetRef(name="digits", kind="bundled"))
 OTHER = SPEC.replace(pooling="cls")
@@ -140,12 +141,78 @@ def test_an_end_can_be_set_from_outside(table):
 
 def test_numbers_are_appended_and_half_a_line_is_left_out(table):
     job, _ = table.submit(SPEC, "title")
+    nodes, name = Nodes(table.root), f"{SPEC.kind}-{SPEC.key}"
     assert table.facts(job.id) == []
-    table.add_facts(job.id, {"epoch": 1, "loss": 0.5})
-    table.add_facts(job.id, {"epoch": 2, "loss": 0.25})
-    with (table.folder / job.id / "facts.jsonl").open("a") as stream:
+    nodes.begin(name, "worker")
+    nodes.add_facts(name, {"epoch": 1, "loss": 0.5})
+    nodes.add_facts(name, {"epoch": 2, "loss": 0.25})
+    with (table.folder / "nodes" / name / "facts.jsonl").open("a") as stream:
         stream.write('{"epoch": 3, "lo')
     assert table.facts(job.id) == [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}]
+    nodes.begin(name, "worker")
+    assert table.facts(job.id) == [], "a new start has its own numbers"
+
+
+def four(table):
+    """A job of four nodes."""
+    job, _ = table.submit(SPEC, "title")
+    names = [NodeName(name=f"activations-{at}", title=f"model {at}", verb="Extracting", noun="models") for at in "abc"]
+    table.set_nodes(job.id, [*names, NodeName(name=f"{SPEC.kind}-{SPEC.key}", title="all", verb="Comparing", noun="")])
+    return job
+
+
+def test_a_job_is_as_far_as_its_nodes(table):
+    job, nodes = four(table), Nodes(table.root)
+    assert table.job(job.id).state == "queued" and table.job(job.id).share == 0
+    nodes.begin("activations-a", "w1")
+    nodes.end("activations-a", "done")
+    nodes.begin("activations-b", "w2")
+    nodes.write("activations-b", done=5, total=10, message="model b: 5 of 10 samples")
+    now = table.job(job.id)
+    assert (now.state, now.share, now.worker) == ("running", 1.5 / 4, "w2")
+    assert now.message == "Extracting 2 of 3 models: model b: 5 of 10 samples"
+    assert [item.state for item in table.nodes(job.id)] == ["done", "running", "waiting", "waiting"]
+
+
+def test_parts_of_a_node_are_taken_together(table):
+    job, nodes = four(table), Nodes(table.root)
+    for part, done in ((0, 4), (1, 8)):
+        nodes.begin("activations-a", f"w{part}", part)
+        nodes.write("activations-a", part, done=done, total=10, message=f"part {part}")
+    first = table.nodes(job.id)[0]
+    assert (first.state, first.worker) == ("running", "w0, w1") and first.share == pytest.approx(0.6)
+    assert table.job(job.id).message == "Extracting 1 of 3 models: part 1"
+    for part in (0, 1):
+        nodes.end("activations-a", "done", part)
+    nodes.begin("activations-a", "w0")
+    nodes.end("activations-a", "done")
+    assert table.nodes(job.id)[0].state == "done" and table.nodes(job.id)[0].share == 1.0
+
+
+def test_cancelling_leaves_alone_what_others_want(table):
+    job, nodes = four(table), Nodes(table.root)
+    nodes.want(["activations-a"], "another job")
+    nodes.begin("activations-a", "w1")
+    cancelled = table.cancel(job.id)
+    assert (cancelled.state, cancelled.error) == ("cancelled", "Cancelled; what others wait for goes on.")
+    assert nodes.wanted_by("activations-a") == {"another job"} and nodes.wanted_by("activations-b") == set()
+
+
+def test_cancelling_waits_for_a_node_of_ones_own(table):
+    job, nodes = four(table), Nodes(table.root)
+    nodes.begin("activations-a", "w1")
+    assert table.cancel(job.id).state == "cancelling" and nodes.wanted_by("activations-a") == set()
+
+
+def test_a_node_is_reset_when_it_is_asked_for_again(table):
+    job, nodes = four(table), Nodes(table.root)
+    nodes.begin("activations-a", "w1")
+    nodes.end("activations-a", "failed")
+    assert nodes.attempt("activations-a") == 1
+    table.finish(job.id, "failed", "x")
+    again = four(table)
+    assert [item.state for item in table.nodes(again.id)] == ["waiting"] * 4
+    assert nodes.attempt("activations-a") == 1, "the next task has another name"
 
 
 @pytest.mark.parametrize("verb", ["job", "spec", "cancel"])

@@ -6,16 +6,19 @@ import time
 
 import pytest
 
-from contrasim_core import runs
+from contrasim_core.activations.spec import ExtractionSpec
 from contrasim_core.data import resolve_data
-from contrasim_core.engine import execute as module
+from contrasim_core.encoder.spec import EncoderSpec
+from contrasim_core.engine import nodes as board
 from contrasim_core.engine.base import LocalEngine
-from contrasim_core.engine.execute import StatusProgress, execute
+from contrasim_core.engine.execute import execute
 from contrasim_core.engine.jobs import JobTable
+from contrasim_core.engine.nodes import NodeProgress, Nodes
 from contrasim_core.errors import RunCancelled, SpecError
-from contrasim_core.models import resolve_model
+from contrasim_core.models.find import resolve_model
 from contrasim_core.refs import DatasetRef, ModelRef
-from contrasim_core.specs import ExtractionSpec
+from contrasim_core.runs import keep
+from contrasim_core.runs.retrieval.presets import multilingual_spec
 from contrasim_core.store import Store
 
 SPEC = ExtractionSpec(model=ModelRef(name="m", kind="hub"), data=DatasetRef(name="digits", kind="bundled"))
@@ -28,19 +31,24 @@ def engine(tmp_path):
 
 @pytest.fixture
 def run(monkeypatch):
-    """Replace what a run does; keeps the specs that were run."""
+    """Replace what making a node does; keeps the specs that were made."""
     started = []
 
     def replace(action):
-        def fake(spec, *, store, progress):
+        def fake(spec, *, store, context, failed):
             started.append(spec)
-            return action(progress)
+            return action(context.progress)
 
-        monkeypatch.setattr(runs, "run", fake)
-        monkeypatch.setattr(module, "WRITE_EVERY", 0.0)
+        monkeypatch.setattr(keep, "make_node", fake)
+        monkeypatch.setattr(board, "WRITE_EVERY", 0.0)
         return started
 
     return replace
+
+
+def node(engine):
+    """The folder of the node of SPEC."""
+    return engine.table.folder / "nodes" / f"{SPEC.kind}-{SPEC.key}"
 
 
 def test_a_real_run_leaves_its_artifact(engine, tiny):
@@ -65,7 +73,7 @@ def test_progress_is_in_the_status_file_while_it_runs(engine, run):
     assert seen.wait(30)
     now = engine.table.job(job.id)
     assert (now.state, now.done, now.total, now.message) == ("running", 1, 4, "one of four")
-    assert json.loads((engine.table.folder / job.id / "status.json").read_text())["done"] == 1
+    assert json.loads((node(engine) / "status.json").read_text())["done"] == 1
     assert engine.table.facts(job.id) == [{"loss": 0.5}] and engine.workers()[0].busy == 1
     go.set()
     assert engine.wait(job.id, 30).state == "done"
@@ -140,26 +148,72 @@ def test_a_finished_job_can_be_asked_for_again(engine, run):
     assert first.id != second.id and second.state == "done" and len(started) == 2
 
 
-def test_a_job_that_is_run_again_says_so(tmp_path, run):
+def test_a_node_that_is_run_again_says_so(tmp_path, run):
     """As after the death of a worker: the status file says running, and there is another start."""
     messages = []
-    table = JobTable(tmp_path)
+    table, nodes = JobTable(tmp_path), Nodes(tmp_path)
     run(lambda _progress: messages.append(table.job(job.id).message))
     job, _ = table.submit(SPEC, "title")
-    table.write_status(job.id, state="running", starts=1)
+    nodes.begin(f"{SPEC.kind}-{SPEC.key}", "another worker")
     assert execute(job.id, str(tmp_path)) == "done"
     assert messages == ["Starting again (worker restarted 1 times)"] and table.job(job.id).starts == 2
 
 
 def test_status_is_not_written_at_every_report(tmp_path):
-    table = JobTable(tmp_path)
-    job, _ = table.submit(SPEC, "title")
-    progress = StatusProgress(table, job.id)
+    nodes = Nodes(tmp_path)
+    nodes.want(["n"], "job")
+    nodes.begin("n", "worker")
+    progress = NodeProgress(nodes, "n")
     for number in range(100):
         progress(number, 100, f"step {number}")
-    assert table.job(job.id).message == "step 0"
-    table.write_status(job.id, state="running", starts=1)
-    table.cancel(job.id)
+    assert nodes.status(board.NodeName(name="n", title="t")).message == "step 0"
+    nodes.unwant(["n"], "job")
     progress._written = 0.0
     with pytest.raises(RunCancelled, match=r"^Cancelled at: last$"):
         progress(100, 100, "last")
+
+
+def test_a_node_that_two_jobs_want_goes_on_when_one_is_cancelled(tmp_path):
+    nodes = Nodes(tmp_path)
+    nodes.want(["n"], "one")
+    nodes.want(["n"], "two")
+    progress = NodeProgress(nodes, "n")
+    nodes.unwant(["n"], "one")
+    progress(1, 2, "goes on")
+    nodes.unwant(["n"], "two")
+    progress._written = 0.0
+    with pytest.raises(RunCancelled):
+        progress(2, 2, "stops")
+
+
+def test_a_benchmark_is_done_node_by_node(engine):
+    """Real models: two extractions and one search for each language, then the benchmark itself."""
+    spec = multilingual_spec(measures=("dot",), languages=("en", "tr"), rows=(48, 60))
+    job = engine.wait(engine.submit(spec, "title").id, 120)
+    assert job.state == "done", job.error
+    nodes = engine.table.nodes(job.id)
+    assert [item.node.name.partition("-")[0] for item in nodes] == [
+        "activations", "activations", "neighbours", "neighbours", "retrieval",
+    ]  # fmt: skip
+    assert {item.state for item in nodes} == {"done"} and nodes[-1].share == 1.0
+
+
+def test_a_node_that_fails_ends_the_nodes_that_need_it(engine):
+    spec = multilingual_spec(measures=("dot",), languages=("en", "tr"), rows=(48, 60), layers=(99,))
+    job = engine.wait(engine.submit(spec, "title").id, 120)
+    assert job.state == "failed" and job.error.startswith("phrases-bert-0 has no layer 99. Its layers are 0 to 6")
+    assert [item.state for item in engine.table.nodes(job.id)] == ["done", "done", "failed", "failed", "failed"]
+
+
+def test_an_encoder_that_cannot_be_trained_does_not_end_a_benchmark(engine):
+    """More anchors than samples: the measure has no score, and the others are judged."""
+    few = EncoderSpec(epochs=1, batch_rows=32, anchors=999)
+    spec = multilingual_spec(
+        measures=("dot", "contrasim.relative"), languages=("en", "tr"), rows=(48, 60), encoder=few,
+        negatives=("random",),
+    )  # fmt: skip
+    job = engine.wait(engine.submit(spec, "title").id, 120)
+    assert job.state == "done", job.error
+    lines = {line.measure: line for line in keep.load(spec, Store(engine.root)).lines}
+    assert "999 anchors are asked for" in lines["contrasim.relative"].reason
+    assert lines["dot"].accuracy > 0.3 and lines["dot"].reason == ""

@@ -5,10 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from contrasim_core import figures
-from contrasim_core.figures.heatmap import ANNOTATED
+from contrasim_core.encoder.result import TrainingCurve
+from contrasim_core.figures.curves import training_curves
+from contrasim_core.figures.heatmap import ANNOTATED, difference_heatmap, shared_range, similarity_heatmap
+from contrasim_core.figures.profile import row_profile
+from contrasim_core.measure.result import SimilarityGrid
 from contrasim_core.refs import LayerRef
-from contrasim_core.results import BenchmarkRecord, BenchmarkResult, SimilarityGrid, TrainingCurve
+from contrasim_core.runs.comparison.words import words_of_grid
+from contrasim_core.runs.layer_prediction.figures import accuracy_bars
+from contrasim_core.runs.layer_prediction.result import BenchmarkRecord, BenchmarkResult
+from contrasim_core.runs.layer_prediction.words import words_of_benchmark
+from contrasim_core.runs.training.words import words_of_curves
 
 
 def grid(values, **more):
@@ -48,18 +55,18 @@ def record(measure, protocol, accuracy, seed=None, reason=""):
 
 
 def test_heatmap_outlines_the_best_of_each_row_and_only_those():
-    drawn = figures.similarity_heatmap(grid(ONE_WRONG))
+    drawn = similarity_heatmap(grid(ONE_WRONG))
     centres = sorted(((s.y0 + s.y1) / 2, (s.x0 + s.x1) / 2) for s in drawn.layout.shapes)
     assert centres == pytest.approx(np.array([(0, 0), (1, 0), (2, 2)], dtype=float))
 
 
 def test_a_tied_row_has_no_outline():
-    drawn = figures.similarity_heatmap(grid([[0.5, 0.5], [0.1, 0.7]]))
+    drawn = similarity_heatmap(grid([[0.5, 0.5], [0.1, 0.7]]))
     assert len(drawn.layout.shapes) == 1
 
 
 def test_every_cell_has_a_marker_that_knows_its_place():
-    drawn = figures.similarity_heatmap(grid([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]))
+    drawn = similarity_heatmap(grid([[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]))
     markers = drawn.data[1]
     assert [(item[0], item[1]) for item in markers.customdata] == [(r, c) for r in range(2) for c in range(3)]
     assert list(zip(markers.y, markers.x, strict=True)) == [(r, c) for r in range(2) for c in range(3)]
@@ -69,28 +76,28 @@ def test_every_cell_has_a_marker_that_knows_its_place():
 
 def test_values_are_written_into_cells_of_small_grids_only():
     small, large = grid(np.eye(ANNOTATED)), grid(np.eye(ANNOTATED + 1))
-    assert figures.similarity_heatmap(small).data[0].text[0][0] == "1.00"
-    assert figures.similarity_heatmap(large).data[0].text is None
+    assert similarity_heatmap(small).data[0].text[0][0] == "1.00"
+    assert similarity_heatmap(large).data[0].text is None
 
 
 def test_undefined_cells_are_shown_as_a_dash():
-    assert figures.similarity_heatmap(grid([[np.nan, 0.5]])).data[0].text[0][0] == "–"
+    assert similarity_heatmap(grid([[np.nan, 0.5]])).data[0].text[0][0] == "–"
 
 
 def test_one_range_for_bounded_measures_and_none_for_others():
-    assert figures.shared_range([grid(RIGHT), grid([[-0.2, 0.1]])]) == (-0.2, 1.0)
-    assert figures.shared_range([grid(RIGHT), grid([[7.0]], bounds=(0.0, None))]) is None
+    assert shared_range([grid(RIGHT), grid([[-0.2, 0.1]])]) == (-0.2, 1.0)
+    assert shared_range([grid(RIGHT), grid([[7.0]], bounds=(0.0, None))]) is None
 
 
 def test_difference_is_centred_on_zero():
-    drawn = figures.difference_heatmap(grid(RIGHT), grid(ONE_WRONG))
+    drawn = difference_heatmap(grid(RIGHT), grid(ONE_WRONG))
     assert drawn.data[0].z[1][1] == pytest.approx(0.7)
     assert (drawn.data[0].zmin, drawn.data[0].zmax) == pytest.approx((-0.7, 0.7))
 
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_exported_figures_have_colours_of_their_own(mode):
-    drawn = figures.accuracy_bars(result([record("cka.linear", "seen", 0.5)]).summary(), mode=mode)
+    drawn = accuracy_bars(result([record("cka.linear", "seen", 0.5)]).summary(), mode=mode)
     text = json.dumps(drawn.to_plotly_json(), default=str)
     assert "#0072B2" in text
     assert "#00000" not in text  # placeholders of another template
@@ -98,9 +105,7 @@ def test_exported_figures_have_colours_of_their_own(mode):
 
 
 def test_bars_say_accuracy_interval_and_chance():
-    drawn = figures.accuracy_bars(
-        result([record("cka.linear", "seen", 0.5), record("cka.linear", "unseen", 0.7)]).summary()
-    )
+    drawn = accuracy_bars(result([record("cka.linear", "seen", 0.5), record("cka.linear", "unseen", 0.7)]).summary())
     seen, unseen = drawn.data
     assert (seen.name, list(seen.x), list(unseen.x)) == ("seen models", [50.0], [70.0])
     assert list(seen.error_x.array) == pytest.approx([10.0])
@@ -111,7 +116,7 @@ def test_curves_have_one_line_per_encoder_and_panel():
     curves = [
         TrainingCurve(encoder="contrasim", seed=s, loss=(2.0, 1.0), accuracy=(0.5, 1.0), chance=0.25) for s in (0, 1)
     ]
-    drawn = figures.training_curves(curves)
+    drawn = training_curves(curves)
     assert len(drawn.data) == 4
     assert [trace.showlegend for trace in drawn.data] == [True, False, False, False]
     assert list(drawn.data[1].y) == [50.0, 100.0]
@@ -119,20 +124,20 @@ def test_curves_have_one_line_per_encoder_and_panel():
 
 def test_profile_has_one_line_per_measure_with_its_interval():
     low, high = np.array(RIGHT) - 0.1, np.array(RIGHT) + 0.2
-    drawn = figures.row_profile({"cka.linear": grid(RIGHT, low=low, high=high), "x": grid(ONE_WRONG, label="X")}, 1, 1)
+    drawn = row_profile({"cka.linear": grid(RIGHT, low=low, high=high), "x": grid(ONE_WRONG, label="X")}, 1, 1)
     assert [trace.name for trace in drawn.data] == ["Linear CKA", "X"]
     assert list(drawn.data[0].error_y.array) == pytest.approx([0.2] * 3)
     assert drawn.data[1].error_y.array is None
 
 
 def test_title_of_a_grid_is_its_finding():
-    assert figures.words_of_grid(grid(RIGHT)).title == "Linear CKA: 3 of 3 layers find their counterpart"
-    assert figures.words_of_grid(grid(ONE_WRONG)).title == "Linear CKA: 2 of 3 layers find their counterpart"
-    assert figures.words_of_grid(grid([[0.1, 0.2, 0.3]])).title == "Linear CKA"  # unequal depths have no right answer
+    assert words_of_grid(grid(RIGHT)).title == "Linear CKA: 3 of 3 layers find their counterpart"
+    assert words_of_grid(grid(ONE_WRONG)).title == "Linear CKA: 2 of 3 layers find their counterpart"
+    assert words_of_grid(grid([[0.1, 0.2, 0.3]])).title == "Linear CKA"  # unequal depths have no right answer
 
 
 def test_caption_has_the_recipe_and_the_notes():
-    words = figures.words_of_grid(
+    words = words_of_grid(
         grid(RIGHT, recipe={"pooling": "cls"}, notes=("Few samples",), groups=10, low=RIGHT, high=RIGHT)
     )
     assert words.caption == ("n = 50; pooling cls; 95 % intervals by jackknife over 10 groups of samples. Few samples.")
@@ -145,7 +150,7 @@ def test_finding_of_a_benchmark_names_the_best_of_each_protocol():
         record("contrasim", "seen", 0.9, seed=0),
         record("cka.linear", "unseen", 0.6),
     ]
-    words = figures.words_of_benchmark(result(records))
+    words = words_of_benchmark(result(records))
     assert words.title == (
         "On seen models ContraSim finds 90% of layers; on unseen models Linear CKA finds 60% of layers"
     )
@@ -154,7 +159,7 @@ def test_finding_of_a_benchmark_names_the_best_of_each_protocol():
 
 
 def test_a_measure_without_accuracy_is_said_to_be_undefined():
-    words = figures.words_of_benchmark(result([record("cka.linear", "seen", float("nan"), reason="constant")]))
+    words = words_of_benchmark(result([record("cka.linear", "seen", float("nan"), reason="constant")]))
     assert words.title == "No measure is defined on these data"
     assert "not defined" in words.alt
 
@@ -163,6 +168,6 @@ def test_words_of_curves_say_where_they_ended():
     curves = [
         TrainingCurve(encoder="contrasim", seed=0, loss=(2.0, 1.0), accuracy=(0.5, 0.75), chance=0.25, seconds=3.0)
     ]
-    words = figures.words_of_curves(curves)
+    words = words_of_curves(curves)
     assert words.title == "ContraSim names the right layer in 75% of held-out cases after 2 epochs"
     assert "chance is 25%" in words.caption

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from contrasim_core.activations import Activations
+from contrasim_core.activations.layer import Activations
 from contrasim_core.errors import (
     ConstantLayerError,
     FewSamplesWarning,
@@ -17,11 +17,11 @@ from contrasim_core.errors import (
     SpecError,
     TooFewSamplesError,
 )
-from contrasim_core.linalg import row_spread
 from contrasim_core.measure import bulk, factors
 from contrasim_core.measure.closed_form import ClosedForm
 from contrasim_core.measure.factors import PairFactors
 from contrasim_core.measure.grid import few_samples_note, group_complement, similarity_grids
+from contrasim_core.measure.linalg import row_spread
 from contrasim_core.measure.table import MEASURES, closed_form
 from contrasim_core.refs import LayerRef, SampleSet
 

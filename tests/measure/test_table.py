@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from contrasim_core.encoder.spec import ENCODER_KINDS
 from contrasim_core.errors import SpecError, UnknownMeasureError
 from contrasim_core.measure.table import MEASURES, closed_form
-from contrasim_core.specs import ENCODER_KINDS
 
 
 @pytest.mark.parametrize("spec", MEASURES, ids=lambda spec: spec.id)

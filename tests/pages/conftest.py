@@ -4,9 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from contrasim_core import presets, presets_paired
-from contrasim_core.models import bundled_names
-from contrasim_core.specs import CompareSpec, ProjectionSpec
+from contrasim_core.encoder.spec import QUICK
+from contrasim_core.measure.facts import CLOSED_FORM_IDS
+from contrasim_core.models.find import bundled_names
+from contrasim_core.runs.comparison.spec import CompareSpec
+from contrasim_core.runs.extraction.presets import extraction_spec
+from contrasim_core.runs.layer_prediction.presets import benchmark_spec
+from contrasim_core.runs.projection.spec import ProjectionSpec
+from contrasim_core.runs.retrieval import presets as presets_paired
+from contrasim_core.runs.training.presets import train_spec
 from contrasim_core.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,23 +39,23 @@ class Finished:
     """Where the store is, and what is in it."""
 
     def __init__(self, root):
-        from contrasim_core import runs
+        from contrasim_core.runs.keep import run
 
         self.root = root
         store = Store(root)
-        tiny = presets.QUICK.replace(epochs=2, batch_rows=256)
-        self.encoder = presets.train_spec(MODELS, encoder=tiny, seeds=(0, 1), rows=256)
+        tiny = QUICK.replace(epochs=2, batch_rows=256)
+        self.encoder = train_spec(MODELS, encoder=tiny, seeds=(0, 1), rows=256)
         sides = [
-            presets.extraction_spec(f"digits-vit-{seed}", "digits", pooling="cls", limit=96, layers=(1, 2, 3))
+            extraction_spec(f"digits-vit-{seed}", "digits", pooling="cls", limit=96, layers=(1, 2, 3))
             for seed in (0, 1)
         ]
         self.comparison = CompareSpec(
             a=sides[0],
             b=sides[1],
-            measures=(*presets.CLOSED_FORM_IDS, "contrasim"),
-            encoders=(self.encoder.key,),
+            measures=(*CLOSED_FORM_IDS, "contrasim"),
+            encoders=(self.encoder,),
         )
-        self.benchmark = presets.benchmark_spec(
+        self.benchmark = benchmark_spec(
             MODELS,
             measures=("cka.linear", "procrustes", "contrasim"),
             protocols=("seen", "unseen"),
@@ -85,7 +91,7 @@ class Finished:
             self.projection,
             self.scenes,
         ):
-            runs.run(spec, store=store)
+            run(spec, store=store)
         self.link = {"n": "96", "la": "1.2.3", "lb": "1.2.3", "enc": self.encoder.key}
 
 

@@ -2,8 +2,10 @@
 
 import pytest
 
-from contrasim_core import example, presets
-from contrasim_core.models import bundled_names
+from contrasim_core.encoder.spec import QUICK
+from contrasim_core.models.find import bundled_names
+from contrasim_core.runs import example
+from contrasim_core.runs.training.presets import train_spec
 from pages._ui import links, router, running, url, views
 
 
@@ -33,12 +35,12 @@ def test_link_of_a_comparison_names_all_its_controls():
     assert (parameters["a"], parameters["b"], parameters["d"]) == ("digits-vit-0", "digits-vit-1", "digits")
     assert parameters["la"] == "1.2.3.4.5.6"
     assert set(url.words(parameters["enc"])) == {spec.key for spec in example.encoder_specs()}
-    assert links.target(presets.QUICK) is None
+    assert links.target(example.comparison_spec().a) is None, "no page shows activations"
 
 
 @pytest.mark.skipif(not bundled_names(), reason="no bundled models in this checkout")
 def test_live_curves_take_the_last_word_on_each_epoch():
-    spec = presets.train_spec("digits-vit", encoder=presets.QUICK, seeds=(0, 3))
+    spec = train_spec("digits-vit", encoder=QUICK, seeds=(0, 3))
     facts = [
         {"epoch": 1.0, "loss 0": 5.0, "loss 3": 6.0, "accuracy 0": 0.2, "accuracy 3": 0.1},
         {

@@ -147,7 +147,7 @@ def test_jobs_lists_runs_and_opens_one(page, finished):
 
 
 def test_about_has_every_measure_with_its_source(page):
-    from contrasim_core.glossary import measure_facts
+    from contrasim_core.measure.facts import measure_facts
 
     app = page("about")
     shown = text(app)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contrasim_core import example
+from contrasim_core.runs import example
 from tests.pages.test_pages import button, charts, text
 
 
@@ -115,12 +115,12 @@ def test_captions_draw_bars_and_show_images_of_failing_trials(page, finished):
 
 
 def test_sentences_are_made_from_the_numbers(page, finished):
-    from contrasim_core import insights
-    from contrasim_core.retrieval_results import RetrievalResult
+    from contrasim_core.runs.retrieval.insights import of_retrieval
+    from contrasim_core.runs.retrieval.result import RetrievalResult
     from contrasim_core.store import Store
 
     folder = Store(finished.root).need("retrieval", finished.multilingual.key)
-    said = insights.of_retrieval(RetrievalResult.load(folder))
+    said = of_retrieval(RetrievalResult.load(folder))
     assert said
     app = page("benchmarks", run=finished.multilingual.key)
     for insight in said:

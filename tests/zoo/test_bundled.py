@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from contrasim_core.models import BUNDLED_ROOT, bundled_names
+from contrasim_core.models.find import BUNDLED_ROOT, bundled_names
 from contrasim_core.zoo.cards import cards, read_card
 from contrasim_core.zoo.recipes import RECIPES, family_of, recipe
 
@@ -87,7 +87,7 @@ def test_the_recorded_accuracy_is_what_the_weights_have(name):
     import torch
     from transformers import AutoModelForImageClassification
 
-    from contrasim_core.zoo import architectures
+    from contrasim_core.models import allconv as architectures
     from contrasim_core.zoo.training import quiet
     from contrasim_core.zoo.vision import _accuracy
 

@@ -5,11 +5,13 @@ import torch
 
 import contrasim_core as cs
 from contrasim_core.data import load_data, phrases, scenes
-from contrasim_core.models import load_model, resolve_model
+from contrasim_core.models.find import resolve_model
+from contrasim_core.models.load import load_model
 from contrasim_core.zoo import multilingual
 from contrasim_core.zoo import scenes as trainers
+from contrasim_core.zoo.build import build
 from contrasim_core.zoo.cards import read_card
-from contrasim_core.zoo.recipes import RECIPES, build, recipe
+from contrasim_core.zoo.recipes import RECIPES, recipe
 
 FAMILIES = [item.family for item in RECIPES if item.task != "layer-prediction"]
 LAYERS = {

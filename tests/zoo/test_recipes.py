@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from functools import cache, partial
 from typing import get_args, get_type_hints
 
@@ -12,11 +13,13 @@ from transformers.utils import logging
 import contrasim_core as cs
 from contrasim_core.data import load_data
 from contrasim_core.errors import UnknownModelError
-from contrasim_core.models import load_model, resolve_model
+from contrasim_core.models.find import resolve_model
+from contrasim_core.models.load import load_model
 from contrasim_core.progress import silent
-from contrasim_core.zoo import language, recipes, training
+from contrasim_core.zoo import language, training
+from contrasim_core.zoo.build import build
 from contrasim_core.zoo.cards import Card, cards, read_card
-from contrasim_core.zoo.recipes import RECIPES, Recipe, build, family_of, recipe
+from contrasim_core.zoo.recipes import RECIPES, Recipe, family_of, recipe
 
 KINDS = {"vit": "digits-vit", "allconv": "digits-cnn", "bert": "docs-bert"}
 
@@ -168,7 +171,7 @@ def test_steps_and_defaults_go_to_the_trainer(monkeypatch, tmp_path):
     build("digits-vit-5", root=tmp_path)
     build("digits-vit-5", root=tmp_path, steps=9)
     assert calls[0] == (recipe("digits-vit"), 5, tmp_path / "digits-vit-5", silent)
-    assert calls[1][0] == recipes.replace(recipe("digits-vit"), steps=9)
+    assert calls[1][0] == replace(recipe("digits-vit"), steps=9)
 
 
 def test_cards_come_back_from_disk_and_folders_without_one_are_passed_over(tmp_path):

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForImageClassification
 
-from contrasim_core.zoo import architectures
-from contrasim_core.zoo.architectures import CONVOLUTIONS, AllConvConfig, AllConvForImageClassification
+from contrasim_core.models import allconv as architectures
+from contrasim_core.models.allconv import CONVOLUTIONS, AllConvConfig, AllConvForImageClassification
 from contrasim_core.zoo.language import MASKED, SPECIAL, make_tokenizer, mask_tokens
 from contrasim_core.zoo.training import quiet
 

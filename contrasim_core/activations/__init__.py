@@ -1,0 +1,1 @@
+"""Representations: how they are taken from a model, held and kept."""

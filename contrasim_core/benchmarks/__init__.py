@@ -1,1 +1,0 @@
-"""Benchmarks that tell which measure to trust: trials with a right answer."""

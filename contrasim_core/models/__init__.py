@@ -1,0 +1,1 @@
+"""Models: found by name without torch, loaded, and placed on a device."""

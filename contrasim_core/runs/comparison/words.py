@@ -1,0 +1,59 @@
+"""Words for grids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contrasim_core.data.catalog import bundled
+from contrasim_core.figures.words import Words
+from contrasim_core.measure.result import SimilarityGrid
+from contrasim_core.models.find import depth_of, width_of
+from contrasim_core.runs.comparison.spec import CompareSpec
+
+
+def matched(grid: SimilarityGrid) -> tuple[int, int] | None:
+    """How many layers of A have their best match at the same depth of B, and of how many; None if depths differ."""
+    if [layer.index for layer in grid.rows] != [layer.index for layer in grid.columns]:
+        return None
+    best = grid.row_best()
+    return sum(column == row for row, column in enumerate(best)), len(best)
+
+
+def words_of_grid(grid: SimilarityGrid, more: str = "") -> Words:
+    """Words for one heatmap.
+
+    Args:
+        grid: what the heatmap shows.
+        more: further facts for the caption, such as the encoder.
+    """
+    found = matched(grid)
+    finite = grid.values[np.isfinite(grid.values)]
+    title = grid.label if found is None else f"{grid.label}: {found[0]} of {found[1]} layers find their counterpart"
+    recipe = [f"n = {grid.n}", *(f"{name} {value}" for name, value in grid.recipe.items())]
+    if grid.groups:
+        recipe.append(f"95 % intervals by jackknife over {grid.groups} groups of samples")
+    caption = ". ".join(part.rstrip(".") for part in ("; ".join(recipe), more, *grid.notes) if part)
+    values = f"values from {finite.min():.2f} to {finite.max():.2f}" if len(finite) else "no defined values"
+    alt = (
+        f"Heatmap of {grid.label} between {len(grid.rows)} layers of {grid.rows[0].model} and {len(grid.columns)} "
+        f"layers of {grid.columns[0].model}; {values}."
+        + ("" if found is None else f" {found[0]} of {found[1]} rows are largest on the diagonal.")
+    )
+    return Words(title, caption + ".", alt)
+
+
+def cost_of_comparison(spec: CompareSpec) -> list[str]:
+    """Samples, layers and memory, as far as names and configurations tell."""
+    known = bundled(spec.a.data.name)
+    count = spec.a.data.limit or (known.sizes[spec.a.data.split] if known else None)
+    parts = [f"{count} samples" if count else "number of samples known once the data are read"]
+    floats = 0
+    for side in (spec.a, spec.b):
+        depth, width = depth_of(side.model), width_of(side.model)
+        layers = len(side.layers) if side.layers != "all" else depth + 1 if depth is not None else None
+        parts.append(f"{side.model.label}: {layers or 'all'} layers")
+        floats += (layers or 0) * (width or 0)
+    if count and floats:
+        unit = " for each word of a text" if spec.a.pooling == "word" else ""
+        parts.append(f"{4 * count * floats / 1e6:.1f} MB{unit}")
+    return parts

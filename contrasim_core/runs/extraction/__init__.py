@@ -1,0 +1,1 @@
+"""Activations of one model on one data set."""

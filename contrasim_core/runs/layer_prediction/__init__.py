@@ -1,0 +1,1 @@
+"""Layer prediction: which measure finds the corresponding layer?"""

@@ -1,0 +1,75 @@
+"""Ready-made requests for layer prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contrasim_core.data import resolve_data
+from contrasim_core.encoder.spec import PAPER, EncoderSpec
+from contrasim_core.errors import SpecError
+from contrasim_core.models.find import expand_models, resolve_model
+from contrasim_core.refs import Pooling
+from contrasim_core.runs.layer_prediction.spec import BenchmarkSpec, Protocol
+from contrasim_core.zoo.families import family_for_layers, quick_for
+
+
+def protocols(text: str) -> tuple[Protocol, ...]:
+    """Protocols from a comma-separated list; `BenchmarkSpec` checks them."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())  # type: ignore[misc]
+
+
+def benchmark_spec(
+    models: str,
+    *,
+    measures: Sequence[str],
+    data: str | None = None,
+    transfer: str | None = None,
+    protocols: Sequence[Protocol] | None = None,
+    pairs: str = "all",
+    pooling: Pooling | None = None,
+    unseen_models: int | None = None,
+    rows: int | None = None,
+    encoder: EncoderSpec | None = None,
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+) -> BenchmarkSpec:
+    """Layer prediction for a bundled family, or for models and data of one's own.
+
+    Args:
+        models: a bundled family, or names separated by commas.
+        measures: measure ids.
+        data: data set with a train and a test split; the family's own if left out.
+        transfer: second data set; the family's own if left out.
+        protocols: all that the data allow, if left out.
+        pairs: `all` or `disjoint`.
+        pooling: the family's own if left out.
+        unseen_models: how many models `unseen` keeps from training; 4, or as many as leave two.
+        rows: the family's own if left out.
+        encoder: training options; `QUICK` for bundled models, else the paper's.
+        seeds: encoder seeds.
+
+    Raises:
+        SpecError: if models of one's own come without data.
+    """
+    names = expand_models(models)
+    known = family_for_layers(names)
+    source = data or (known.test if known else None)
+    if source is None:
+        raise SpecError(f"{models} is no bundled family, so say which --data to use (a data set with train and test).")
+    second = transfer or (known.transfer if known and data is None else None)
+    keep = unseen_models if unseen_models is not None else max(0, min(4, len(names) - 2))
+    allowed: dict[Protocol, bool] = {"seen": True, "unseen": keep >= 2, "transfer": second is not None}
+    wanted = protocols or [name for name, there in allowed.items() if there]
+    return BenchmarkSpec(
+        models=tuple(resolve_model(name) for name in names),
+        train=resolve_data(source, split="train"),
+        test=resolve_data(source, split="test"),
+        transfer_test=resolve_data(second, split="test") if second and "transfer" in wanted else None,
+        measures=tuple(measures),
+        protocols=tuple(wanted),
+        pairs="disjoint" if pairs == "disjoint" else "all",
+        unseen_models=keep,
+        pooling=pooling or (known.pooling if known else "mean"),
+        rows=rows if rows is not None else (known.rows if known else None),
+        encoder=encoder or (quick_for(models) if known else PAPER),
+        seeds=tuple(seeds),
+    )

@@ -1,0 +1,1 @@
+"""Nearest rows of a layer, kept for all runs."""

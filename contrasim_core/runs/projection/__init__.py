@@ -1,0 +1,1 @@
+"""Rows in two dimensions, before and after an encoder."""

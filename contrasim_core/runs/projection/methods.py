@@ -1,0 +1,160 @@
+"""Rows in two dimensions, before and after an encoder: PCA at once, UMAP (arXiv:1802.03426) with a fixed seed.
+
+What "after" shows is fitted to the encoded rows and then turned (and mirrored, shifted, scaled) to lie as near to
+"before" as that allows, so that what moves on the page has moved among its neighbours. UMAP starts the second fit from
+the first.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contrasim_core.errors import SpecError
+
+Method = Literal["pca", "umap"]
+
+
+Matrix = NDArray[np.float64]
+
+
+LEAST_POINTS = 4
+
+
+def project(
+    rows: Matrix, method: Method, *, neighbours: int = 15, seed: int = 0, start: Matrix | None = None
+) -> Matrix:
+    """Rows [m, d] as points [m, 2].
+
+    Args:
+        rows: finite.
+        method: `pca` or `umap`.
+        neighbours: of UMAP; cut to what there is.
+        seed: of UMAP.
+        start: [m, 2] where UMAP starts; its own spectral start, or PCA for few points, if None.
+
+    Raises:
+        SpecError: if there are fewer than four rows.
+    """
+    if len(rows) < LEAST_POINTS:
+        raise SpecError(f"{len(rows)} points are too few for a projection. Show at least {LEAST_POINTS}.")
+    flat = principal(rows)
+    if method == "pca":
+        return flat
+    first = flat if start is None else start
+    spread = first.std() or 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of parts that are not there, and that a seed means one thread, as is wanted
+        import umap
+
+        fit: Any = umap.UMAP(
+            n_neighbors=max(2, min(neighbours, len(rows) - 1)),
+            metric="cosine",
+            init=(10 * first / spread).astype(np.float32),
+            random_state=seed,
+            n_jobs=1,
+        )
+        points: Matrix = fit.fit_transform(rows).astype(np.float64)
+    return points
+
+
+def principal(rows: Matrix) -> Matrix:
+    """The first two principal components; the entry of each axis that is largest points the positive way."""
+    centred = rows - rows.mean(0)
+    u, s, vt = np.linalg.svd(centred, full_matrices=False)
+    if vt.shape[0] < 2:
+        line: Matrix = np.c_[u[:, :1] * s[:1], np.zeros(len(rows))]
+        return line
+    signs = np.sign(vt[np.arange(2), np.abs(vt[:2]).argmax(1)])
+    points: Matrix = u[:, :2] * s[:2] * signs
+    return points
+
+
+def aligned(points: Matrix, target: Matrix) -> Matrix:
+    """Points [m, 2] shifted, scaled, turned and mirrored to lie nearest to `target` in the sense of least squares."""
+    a, b = points - points.mean(0), target - target.mean(0)
+    u, s, vt = np.linalg.svd(a.T @ b)
+    size = float((a**2).sum())
+    scale = float(s.sum()) / size if size > 0 else 1.0
+    found: Matrix = scale * a @ (u @ vt) + target.mean(0)
+    return found
+
+
+def moved(before: Matrix, after: Matrix) -> Matrix:
+    """How far each point has gone, in units of the root mean square distance of the points from their centre."""
+    spread = np.sqrt(((before - before.mean(0)) ** 2).sum(1).mean()) or 1.0
+    distance: Matrix = np.linalg.norm(after - before, axis=1) / spread
+    return distance
+
+
+SEPARATION = ("retrieval", "silhouette by item", "silhouette by source")
+
+
+def separation(
+    rows: Matrix, item: Sequence[int] | NDArray[Any], source: Sequence[int] | NDArray[Any]
+) -> dict[str, float | None]:
+    """How well the rows are sorted by sample, and by source, in all dimensions.
+
+    Cosine distances, as the encoders have. A number is None where it is not defined: one source alone, say.
+
+    Args:
+        rows: [m, d].
+        item: [m] sample of each row.
+        source: [m] source of each row.
+
+    Returns:
+        The numbers of `SEPARATION`.
+    """
+    from sklearn.metrics import silhouette_score
+
+    items, sources = np.asarray(item), np.asarray(source)
+    unit = _unit(rows)
+    found: dict[str, float | None] = {"retrieval": retrieval(unit, items, sources)}
+    for name, labels in (("silhouette by item", items), ("silhouette by source", sources)):
+        kinds = len(np.unique(labels))
+        found[name] = float(silhouette_score(unit, labels, metric="cosine")) if 2 <= kinds < len(labels) else None
+    return found
+
+
+def trustworthiness(rows: Matrix, points: Matrix) -> float | None:
+    """How true a picture [m, 2] is to the neighbours of its rows [m, d], by cosine: 1 where no stranger came near."""
+    from sklearn.manifold import trustworthiness as of
+
+    near = min(5, (len(rows) - 1) // 2)
+    return float(of(_unit(rows), points, n_neighbors=near)) if near >= 1 else None
+
+
+def _unit(rows: Matrix) -> Matrix:
+    unit: Matrix = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
+    return unit
+
+
+def retrieval(unit: Matrix, items: NDArray[Any], sources: NDArray[Any]) -> float | None:
+    """Share of rows whose nearest row of another source is their own sample; ties are lost."""
+    if len(np.unique(sources)) < 2:
+        return None
+    scores = unit @ unit.T
+    other = sources[:, None] != sources[None, :]
+    own = other & (items[:, None] == items[None, :])
+    best_own = np.where(own, scores, -np.inf).max(1)
+    best_wrong = np.where(other & ~own, scores, -np.inf).max(1)
+    return float((best_own > best_wrong + 1e-12).mean())
+
+
+class Timer:
+    """Seconds by part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.monotonic()
+
+    def lap(self, part: str) -> None:
+        """The time since the last lap belongs to this part."""
+        now = time.monotonic()
+        self.seconds[part] = round(now - self._last, 2)
+        self._last = now

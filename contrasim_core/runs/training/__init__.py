@@ -1,0 +1,1 @@
+"""Encoders trained on the layers of several models."""

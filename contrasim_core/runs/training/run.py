@@ -1,0 +1,45 @@
+"""Encoders trained on the layers of several models, one per seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from contrasim_core.encoder.encoders import Encoders
+from contrasim_core.encoder.spec import TrainSpec
+from contrasim_core.runs.kind import Context
+from contrasim_core.spec import Spec
+
+
+def needs(spec: TrainSpec) -> tuple[Spec, ...]:
+    """The layers of every model."""
+    return spec.sources
+
+
+def title(spec: TrainSpec) -> str:
+    """Kind of encoder, models, data and seeds."""
+    return (
+        f"{spec.encoder.encoder}, {len(spec.sources)} models on {spec.sources[0].data.label}, {len(spec.seeds)} seeds"
+    )
+
+
+def make(spec: TrainSpec, have: Mapping[Spec, Any], context: Context) -> Encoders:
+    """Train all seeds as one batched computation."""
+    from contrasim_core.activations.layer import pick_layers
+    from contrasim_core.encoder.contrasim import ContraSim
+
+    models = [pick_layers(have[source], spec.layers, spec.rows) for source in spec.sources]
+    encoders = ContraSim.fit_seeds(
+        spec.encoder, spec.seeds, models, device=context.execution.device, progress=context.progress
+    )
+    return Encoders(tuple(encoders), _files(spec))
+
+
+def load(spec: TrainSpec, folder: Path) -> Encoders:
+    """The encoders, in the order of the spec's seeds."""
+    return Encoders.load(folder, _files(spec))
+
+
+def _files(spec: TrainSpec) -> tuple[str, ...]:
+    return tuple(f"encoder-{seed}" for seed in spec.seeds)
