@@ -116,7 +116,9 @@ def test_installed_package_keeps_nothing_beside_itself(monkeypatch, folder, tmp_
     monkeypatch.delenv("CONTRASIM_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     inside = package / "_dashboard"
-    assert (found.CHECKOUT, found.DASHBOARD, found.EXAMPLE) == (None, inside, inside / "example")
+    assert found.CHECKOUT is None
+    assert inside == found.DASHBOARD
+    assert inside / "example" == found.EXAMPLE
     assert package not in found.default_root().parents
     if sys.platform == "linux":
         assert found.default_root() == tmp_path / "home" / "contrasim"
