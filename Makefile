@@ -4,7 +4,7 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 PORT ?= 8501
 
-.PHONY: app test check bench e2e example clean
+.PHONY: app test lint check wheel bench e2e example clean
 .DEFAULT_GOAL := app
 
 $(VENV)/.app: requirements.txt
@@ -20,14 +20,22 @@ $(VENV)/.dev: requirements.txt requirements-dev.txt
 app: $(VENV)/.app  ## a worker and the dashboard, on this machine only
 	$(PY) -m contrasim_core app --port $(PORT)
 
-test: $(VENV)/.dev  ## all tests but those in a browser
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m "not browser" -n 2 --dist loadfile
+test: $(VENV)/.dev  ## all tests but those in a browser and of the wheel
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m "not browser and not wheel" -n 2 --dist loadfile
 
-check: $(VENV)/.dev  ## format, lint, types, tests
+lint: $(VENV)/.dev  ## format, lint, types, floors of the house
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+check: lint  ## all that a change must pass: lint, tests, the wheel, the browser
 	$(MAKE) test
+	$(MAKE) wheel
+	$(MAKE) e2e
+
+wheel: $(VENV)/.dev  ## build the package, install it into a fresh environment and try it there
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m wheel tests/test_wheel.py
 
 e2e: $(VENV)/.dev  ## the tests in Chromium
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m browser tests/browser

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from platformdirs import user_cache_path
 
 from contrasim_core.errors import DamagedArtifactError, ForeignFormatError, MissingArtifactError, StoreError
 from contrasim_core.result import versions
@@ -26,14 +27,30 @@ from contrasim_core.spec import Spec
 
 STORE_FORMAT = 1
 MANIFEST = "manifest.json"
-EXAMPLE = Path(__file__).resolve().parent.parent / "cache" / "example"
 KEY = re.compile(r"[0-9a-f]{16}")
 DRAFT_SECONDS = 3600  # a temporary folder older than this was left by a process that died
 
 
+def checkout_of(package: Path) -> Path | None:
+    """The folder of the checkout that a package lies in; None if it is installed, with the dashboard inside it."""
+    folder = package.parent
+    beside = all((folder / name).is_file() for name in ("pyproject.toml", "app.py"))
+    return folder if beside and not (package / "_dashboard").is_dir() else None
+
+
+PACKAGE = Path(__file__).resolve().parent
+CHECKOUT = checkout_of(PACKAGE)
+DASHBOARD = CHECKOUT or PACKAGE / "_dashboard"
+"""Where app.py is, with its pages and its configuration."""
+EXAMPLE = CHECKOUT / "cache" / "example" if CHECKOUT else DASHBOARD / "example"
+
+
 def default_root() -> Path:
-    """`$CONTRASIM_CACHE`, or `cache` beside the package."""
-    return Path(os.environ.get("CONTRASIM_CACHE") or Path(__file__).resolve().parent.parent / "cache").expanduser()
+    """`$CONTRASIM_CACHE`, or `cache` in a checkout, or the user's folder for caches; never beside installed code."""
+    chosen = os.environ.get("CONTRASIM_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    return CHECKOUT / "cache" if CHECKOUT else user_cache_path("contrasim", appauthor=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,16 +7,14 @@ import signal
 import subprocess
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 from contrasim_core.commands.options import root_of
 from contrasim_core.commands.output import Output, command
 from contrasim_core.engine import cluster
+from contrasim_core.store import DASHBOARD
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
-
-
+APP = DASHBOARD / "app.py"
 END_SECONDS = 10
 
 
@@ -31,11 +29,10 @@ def _app(options: Namespace, output: Output) -> int:
     """A worker of its own beside the dashboard; ends the worker if it started it."""
     root = root_of(options)
     _started, new = cluster.up(root)
-    arguments = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(options.port)]
+    arguments = [sys.executable, "-P", "-m", "streamlit", "run", str(APP), "--server.port", str(options.port)]
     output.say(f"Dashboard: http://127.0.0.1:{options.port} (Ctrl-C ends it)")
     server = subprocess.Popen(  # noqa: S603 - our own interpreter
         [*arguments, "--server.address", "127.0.0.1", "--server.headless", "true"],
-        cwd=APP.parent,
         env={**os.environ, "CONTRASIM_CACHE": str(root)},
     )
     signal.signal(signal.SIGTERM, lambda *_: server.terminate())

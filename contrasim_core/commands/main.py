@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 something the user can mend (the message says how), 2 wron
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from contrasim_core import __version__
@@ -43,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads make a busy machine crawl
     options = parser().parse_args(arguments)
     output = Output(as_json=options.json)
     try:

@@ -97,6 +97,8 @@ def command(commands: Any, name: str, about: str, *, examples: Sequence[str] = (
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(
-        "--cache", metavar="FOLDER", help="where artifacts are kept (default: $CONTRASIM_CACHE, or cache)"
+        "--cache",
+        metavar="FOLDER",
+        help="where results are kept (default: $CONTRASIM_CACHE, or cache in a checkout, or your own cache folder)",
     )
     return parser

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contrasim_core.encoder.spec import QUICK, TrainSpec
+from contrasim_core.errors import SpecError
 from contrasim_core.measure.facts import CLOSED_FORM_IDS, expand_measures
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.runs.comparison.spec import CompareSpec
@@ -20,7 +21,7 @@ from contrasim_core.runs.keep import run
 from contrasim_core.runs.layer_prediction import presets
 from contrasim_core.runs.layer_prediction.spec import BenchmarkSpec
 from contrasim_core.runs.training.presets import train_spec
-from contrasim_core.store import EXAMPLE, Store
+from contrasim_core.store import CHECKOUT, EXAMPLE, Store
 from contrasim_core.zoo.recipes import recipe
 
 FAMILY = "digits-vit"
@@ -75,8 +76,13 @@ def make(root: Path | None = None, progress: Progress = silent) -> Path:
 
     Args:
         root: the folder; that of the bundled example if None.
-        progress: told as it goes.
+        progress: called as it goes.
+
+    Raises:
+        SpecError: if the package is installed and no folder is given: its own files stay as they are.
     """
+    if root is None and CHECKOUT is None:
+        raise SpecError("An installed package keeps its example as it is. Say with --root where to put a new one.")
     target = root or EXAMPLE
     specs = (*encoder_specs(), comparison_spec(), benchmark_spec())
     with tempfile.TemporaryDirectory() as scratch:
