@@ -5,8 +5,16 @@ import os
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported: no test may reach for the network
 
 import pytest
+from jaxtyping import install_import_hook
 
-from contrasim_core.store import Store
+# Shapes and types in the signatures of what computes are checked at every call; in production they cost nothing.
+CHECKED = (
+    "neighbours.search", "activations.pooling", "activations.runner", "encoder.net", "encoder.losses",
+    "encoder.loop", "encoder.training", "encoder.paired", "encoder.similarity", "encoder.relative", "encoder.fitting",
+)  # fmt: skip
+install_import_hook([f"contrasim_core.{name}" for name in CHECKED], "beartype.beartype")
+
+from contrasim_core.store import Store  # noqa: E402 - after the hook
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -33,6 +33,7 @@ class Batch:
     ids: tuple[str, ...]
 
 
+@runtime_checkable
 class Batches(Protocol):
     """A sample set cut into batches."""
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from contrasim_core.errors import EncoderError
 
 
-def relative(x: Float[Tensor, "n d"], anchors: Float[Tensor, "k d"]) -> Float[Tensor, "n k"]:
+def relative(x: Float[Tensor, "n d"], anchors: Float[Tensor, "k _d"]) -> Float[Tensor, "n k"]:
     """Cosines between the rows of x and the anchors, both centred by the anchors' mean; float32.
 
     Invariant to rotations, reflections, shifts and isotropic scaling of a layer.

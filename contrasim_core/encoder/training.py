@@ -35,7 +35,7 @@ class Units:
         layers: layer labels.
     """
 
-    matrices: tuple[tuple[Float[Tensor, "n d"], ...], ...]
+    matrices: tuple[tuple[Float[Tensor, "n _d"], ...], ...]
     models: tuple[str, ...]
     layers: tuple[str, ...]
 
@@ -111,7 +111,7 @@ class LayerTraining(Loop):
         self.inputs, self.order = self._inputs()
         self.build([part.shape[2] for part in self.inputs[0]])
 
-    def _inputs(self) -> tuple[list[list[Float[Tensor, "b n d"]]], Int[Tensor, " b"]]:
+    def _inputs(self) -> tuple[list[list[Float[Tensor, "_b n _d"]]], Int[Tensor, " b"]]:
         """What encoder e reads, units of one width together, and where each unit stands in that order.
 
         One shared list unless each encoder has anchors of its own.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -26,6 +26,7 @@ Bulk = tuple[NDArray[np.float64], NDArray[np.float64] | None]
 """Values and, where the measure has them, expected values under shuffled rows; both [A, B]."""
 
 
+@runtime_checkable
 class Family(Protocol):
     """How a group of measures turns layers into something it can compare; layers are prepared once for all of them."""
 
