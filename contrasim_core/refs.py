@@ -14,6 +14,14 @@ Modality = Literal["text", "image"]
 Pooling = Literal["cls", "mean", "last", "word", "spatial-mean"]
 """How the positions of one input become one row: see README, "Words"."""
 Dtype = Literal["float32", "float16", "bfloat16"]
+POOLING_NAMES: dict[str, str] = {
+    "cls": "[CLS] token",
+    "mean": "mean of tokens",
+    "last": "last token",
+    "word": "mean of each word",
+    "spatial-mean": "spatial mean",
+}
+"""What people call them."""
 
 
 def digest(parts: Iterable[bytes | str]) -> str:

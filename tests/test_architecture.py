@@ -66,6 +66,20 @@ def floors(root: Path) -> str:
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
+def sideways(runs: Path) -> list[str]:
+    """Imports by a kind's folder of another kind, or of what stands above the kinds."""
+    kinds = {path.name for path in runs.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    above = {path.stem for path in runs.glob("*.py")} - {"kind", "intervals", "__init__"}
+    wrong = []
+    for kind in sorted(kinds):
+        for path in sorted((runs / kind).rglob("*.py")):
+            for line, name in imports(path):
+                parts = name.split(".")
+                if parts[:2] == ["contrasim_core", "runs"] and parts[2:3] and parts[2] in (kinds | above) - {kind}:
+                    wrong.append(f"{path.relative_to(runs)}:{line} imports {'.'.join(parts[2:])}")
+    return wrong
+
+
 def spec_chains(folder: Path, specs: Collection[str], most: int = 2) -> list[str]:
     """Files that ask of which class a spec is more often than `most` times, or that name most of the classes."""
     wrong = []
@@ -144,6 +158,10 @@ def loaded_by(statement: str, watched: Collection[str], root: Path) -> list[str]
 def test_the_floors_of_the_house():
     """Levels, exhaustive; and folders of `runs` that do not know each other."""
     assert floors(ROOT) == ""
+
+
+def test_kinds_of_runs_do_not_know_each_other():
+    assert sideways(CORE / "runs") == []
 
 
 def test_one_table_knows_all_kinds():
@@ -227,15 +245,27 @@ def house(tmp_path):
     [
         ("measure/new.py", "from contrasim_core.encoder.net import encode", "measure is not allowed to import"),
         ("models/new.py", "def f():\n    from contrasim_core.data import base", "models is not allowed to import"),
-        ("runs/training/new.py", "from contrasim_core.runs.projection import spec", "training is not allowed to"),
-        ("runs/retrieval/new.py", "from contrasim_core.runs import keep", "retrieval is not allowed to import"),
+        ("runs/kind.py", "from contrasim_core.runs import keep", "kind is not allowed to import"),
         ("stray.py", "", "contrasim_core.stray"),
-        ("runs/stray.py", "", "contrasim_core.runs.stray"),
     ],
 )
 def test_guard_sees_a_wrong_floor(tmp_path, name, text, message):
     house(tmp_path)(name, text)
     assert message in floors(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["from contrasim_core.runs.b import spec", "from contrasim_core.runs import b", "import contrasim_core.runs.b",
+             "def f():\n    from contrasim_core.runs import keep"]
+)  # fmt: skip
+def test_guard_sees_a_kind_that_knows_another(tmp_path, text):
+    for name in ("a/__init__.py", "b/__init__.py", "keep.py", "kind.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("from contrasim_core.runs import kind\n")
+    (tmp_path / "a" / "spec.py").write_text("from contrasim_core.runs.a import x\n")
+    assert sideways(tmp_path) == []
+    (tmp_path / "a" / "run.py").write_text(text)
+    assert len(sideways(tmp_path)) == 1
 
 
 def test_guard_sees_a_chain_and_a_second_table(tmp_path):

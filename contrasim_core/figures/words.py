@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from contrasim_core.measure.facts import label_of
+from contrasim_core.refs import POOLING_NAMES
 
 
 @dataclass(frozen=True)
@@ -85,3 +87,14 @@ def leaders(table: pd.DataFrame, what: str) -> str:
         who = f"{len(names)} measures"
     close = f", {near} other{'s' * (near > 1)} within the interval" if near else ""
     return f"{who} {'find' if len(names) > 1 else 'finds'} {best['accuracy']:.0%} of {what}{close}"
+
+
+def recipe_words(recipe: Mapping[str, str]) -> list[str]:
+    """How the representations were made, part by part: `pooling [CLS] token`, `data digits (test)`."""
+    return [f"{name} {_spelled(name, value)}" for name, value in recipe.items() if value]
+
+
+def _spelled(name: str, value: str) -> str:
+    if name != "pooling":
+        return value
+    return " / ".join(POOLING_NAMES.get(part, part) for part in value.split(" / "))

@@ -9,6 +9,7 @@ import streamlit as st
 
 from contrasim_core.engine import cluster
 from contrasim_core.engine.jobs import Job
+from contrasim_core.runs.kinds import KINDS
 from pages._ui import cached, links, running, url
 
 WORDS = {
@@ -20,6 +21,7 @@ WORDS = {
     "failed": "✗ failed",
 }
 SHOWN = 100
+PRODUCTS = {kind.name: kind.product for kind in KINDS}
 POLL = 1.0
 
 
@@ -65,7 +67,7 @@ def _row(job: Job) -> dict[str, object]:
     return {
         "state": WORDS[job.state],
         "what": job.title,
-        "kind": job.kind,
+        "kind": PRODUCTS.get(job.kind, job.kind),
         "done": job.share,
         "message": job.error or job.message,
         "asked for": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.created)),

@@ -8,6 +8,7 @@ import streamlit as st
 from contrasim_core.figures.heatmap import named, similarity_heatmap
 from contrasim_core.measure.facts import expand_measures, label_of
 from contrasim_core.runs.comparison.words import words_of_grid
+from contrasim_core.runs.layer_prediction.figures import NAMES
 from contrasim_core.runs.layer_prediction.presets import benchmark_spec
 from contrasim_core.runs.layer_prediction.result import BenchmarkResult
 from contrasim_core.runs.layer_prediction.spec import PROTOCOLS, BenchmarkSpec
@@ -16,13 +17,14 @@ from contrasim_core.zoo.recipes import RECIPES
 from pages._ui import frame, links, url, views, widgets
 
 SETS = {
-    "all": "all measures",
-    "closed-form": "closed-form measures (quick)",
-    "learned": "learned measures",
+    "all": "All measures",
+    "closed-form": "Closed-form measures",
+    "learned": "Learned measures",
     "kornblith": "Kornblith et al. 2019, Table 2",
 }
 
 
+PAIRS = {"all": "All ordered pairs", "disjoint": "Disjoint pairs"}
 TASKS = {
     "layer-prediction": "Layer prediction",
     "multilingual": "Multilingual",
@@ -59,11 +61,21 @@ def request() -> BenchmarkSpec:
     known = models in families
     with middle:
         measures = widgets.choice(
-            "set", "Measures", list(SETS), "all", help="; ".join(f"{k}: {v}" for k, v in SETS.items())
+            "set",
+            "Measures",
+            list(SETS),
+            "all",
+            format_func=SETS.__getitem__,
+            help="Closed-form measures take seconds; the others train encoders first.",
         )
     with right:
         pairs = widgets.choice(
-            "pairs", "Pairs", ["all", "disjoint"], "all", help="All ordered pairs, or disjoint ones as in the paper."
+            "pairs",
+            "Pairs of models",
+            list(PAIRS),
+            "all",
+            format_func=PAIRS.__getitem__,
+            help="The paper uses disjoint pairs; all ordered pairs give narrower intervals.",
         )
     data = None if known else st.text_input("Data (with a train and a test split)", "digits", help=widgets.HELP_DATA)
     return benchmark_spec(models, measures=expand_measures(measures), data=data, pairs=pairs)
@@ -80,7 +92,8 @@ def shown(result: BenchmarkResult) -> pd.DataFrame:
         there,
         selection_mode="multi",
         key=key,
-        help="seen: the models the encoder was trained on. unseen: other models. transfer: a second data set.",
+        format_func=lambda name: NAMES[name],
+        help="Seen models are those the encoder was trained on.",
     )
     url.keep("protocols", picked, there, url.joined)
     measures = list(dict.fromkeys(summary["measure"]))
@@ -108,7 +121,7 @@ def detail(result: BenchmarkResult) -> None:
         words = words_of_grid(grid)
         views.picture(similarity_heatmap(grid, mode=frame.mode()), words, "mean-grid", grid.to_pandas())
     with right:
-        st.markdown("**Which layers are mistaken**")
+        st.markdown("**Which layers are confused**")
         st.dataframe(mistakes(result, chosen), hide_index=True, key="mistakes", alt=f"Wrong choices of {chosen}")
         st.caption("Each line: a layer of the first model, what was chosen for it instead, and in how many pairs.")
 

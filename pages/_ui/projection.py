@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from contrasim_core.encoder.spec import ENCODER_KINDS
+from contrasim_core.measure.facts import label_of
 from contrasim_core.models.find import depth_of, resolve_model
 from contrasim_core.runs import plan
 from contrasim_core.runs.projection.figures import most_moved, projection_scatter
@@ -19,6 +20,7 @@ from contrasim_core.runs.retrieval.spec import RetrievalSpec
 from pages._ui import cached, frame, links, url, views, widgets
 
 MODELS = ["phrases-bert-0", "phrases-roberta-0", "image and caption", "CLIP"]
+METHODS = {"pca": "PCA", "umap": "UMAP"}
 DEFAULT_ITEMS = 5
 FEWEST, MOST = 4, 400  # samples shown
 MOVED = 8
@@ -31,16 +33,28 @@ def from_link() -> ProjectionSpec | None:
     return spec if isinstance(spec, ProjectionSpec) else None
 
 
+def _encoder(name: str) -> str:
+    return "None" if name == "none" else label_of(name)
+
+
 def request() -> ProjectionSpec:
     """What to project, from the controls."""
     left, middle, right = st.columns(3)
     with left:
-        model = widgets.choice("model", "Model", MODELS, MODELS[0], help="Bundled models; more by the Python API.")
+        model = widgets.choice(
+            "model", "Model", MODELS, MODELS[0], help="Bundled models. The Python library projects any other."
+        )
     kinds = [*ENCODER_KINDS, "none"]
     with middle:
-        kind = widgets.choice("kind", "Encoder", kinds, "contrasim", help="Trained if it is not there yet.")
+        kind = widgets.choice(
+            "kind", "Encoder", kinds, "contrasim", format_func=_encoder,
+            help="Trained first if it does not exist yet.",
+        )  # fmt: skip
     with right:
-        method = widgets.choice("method", "Method", ["pca", "umap"], "pca", help="PCA at once; UMAP in a minute.")
+        method = widgets.choice(
+            "method", "Method", list(METHODS), "pca", format_func=METHODS.__getitem__,
+            help="PCA is immediate; UMAP takes up to a minute.",
+        )  # fmt: skip
     st.button(
         "Figure 5 of the paper", on_click=_figure_5, icon=":material/article:",
         help="Five sentences in English and Arabic, before and after ContraSim, by UMAP.",
@@ -137,7 +151,7 @@ def pictures(result: Projection, spec: ProjectionSpec) -> list[int]:
                 on_select=lambda chart=chart: _selected(chart),
                 selection_mode=("lasso", "box", "points") if loop else "points",
             )  # fmt: skip
-    if picked and st.button(f"Forget the {len(picked)} picked points", icon=":material/deselect:"):
+    if picked and st.button(f"Clear selection ({len(picked)})", icon=":material/deselect:"):
         st.session_state[PICKED] = []
         st.rerun()
     return picked
@@ -172,7 +186,7 @@ def numbers(result: Projection) -> None:
 def points(result: Projection, picked: list[int]) -> None:
     """The picked points, or those that moved most."""
     if picked:
-        st.subheader("Picked points")
+        st.subheader("Selected points")
         shown = picked
     elif len(result.moved):
         st.subheader("Points that moved most")

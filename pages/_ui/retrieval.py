@@ -7,18 +7,26 @@ import streamlit as st
 
 from contrasim_core.figures.words import Insight
 from contrasim_core.measure.facts import LEARNED_IDS, expand_measures, label_of
+from contrasim_core.refs import POOLING_NAMES
 from contrasim_core.runs.retrieval import presets as presets_paired
 from contrasim_core.runs.retrieval.figures import caption_bars, layer_lines
 from contrasim_core.runs.retrieval.insights import of_retrieval
 from contrasim_core.runs.retrieval.spec import RetrievalSpec
 from contrasim_core.runs.retrieval.words import words_of_retrieval
 from pages._ui import cached, frame, guard, running, trials, url, views, widgets
+from pages._ui.wording import DISTRACTORS
 
 SETS = {
     "paper": "cka.linear,deepcka,deepdot,contrasim",
     "closed-form": "closed-form",
     "learned": "learned",
     "all": "all",
+}
+SET_NAMES = {
+    "paper": "Those of the paper",
+    "closed-form": "Closed-form measures",
+    "learned": "Learned measures",
+    "all": "All measures",
 }
 TITLES = {"multilingual": "Which measure finds the translation?", "image-caption": "Which measure finds the caption?"}
 ABOUT = {
@@ -29,7 +37,7 @@ ABOUT = {
 }
 FIRST = ("cka.linear", "deepcka", "deepdot", "contrasim", "dot", "contrasim.relative")
 PHRASE_MODELS = ("phrases-bert-0", "phrases-roberta-0")
-HELP_TEXTS = "A .csv or .tsv with a column for each language, or a hub id."
+SHARED = {"all": "every untrained pair", "none": "none", "one": "one", "both": "both"}
 LINES = 6
 """Measures that can be told apart by colour and shape."""
 
@@ -78,8 +86,8 @@ def request(task: str) -> RetrievalSpec:
             "Measures",
             list(SETS),
             "paper",
-            help="; ".join(f"{name}: {ids}" for name, ids in SETS.items())
-            + ". Closed-form measures take seconds; encoders are trained first, which takes minutes.",
+            format_func=SET_NAMES.__getitem__,
+            help="Closed-form measures take seconds. Encoders are trained first, which takes minutes.",
         )
     measures = expand_measures(SETS[chosen])
     if task == "multilingual":
@@ -89,7 +97,10 @@ def request(task: str) -> RetrievalSpec:
                 help="Bundled, a folder, or a hub id.",
             )  # fmt: skip
         with middle:
-            pooling = widgets.choice("p", "Pooling", ["cls", "mean"], "cls", help="How positions become one row.")
+            pooling = widgets.choice(
+                "p", "Pooling", ["cls", "mean"], "cls", format_func=POOLING_NAMES.__getitem__,
+                help="How the positions of a sentence become one row.",
+            )  # fmt: skip
         data: str | None = None
         languages: tuple[str, ...] = presets_paired.LANGUAGES
         if model not in PHRASE_MODELS:
@@ -131,8 +142,8 @@ def _negatives(summary: pd.DataFrame) -> list[str]:
     left, right = st.columns(2)
     with left:
         picked = st.pills(
-            "Distractors", there, selection_mode="multi", key=key,
-            help="random: solid. faiss: the nearest rows, dashed or hatched.",
+            "Distractors", there, selection_mode="multi", key=key, format_func=lambda name: DISTRACTORS[name],
+            help="Random ones are solid; nearest neighbours of the right answer are dashed or hatched.",
         )  # fmt: skip
     url.keep("neg", picked, there, url.joined)
     st.session_state["_retrieval_right"] = right
@@ -148,9 +159,8 @@ def _group(summary: pd.DataFrame) -> str:
         st.session_state[key] = "all"
     with st.session_state.pop("_retrieval_right"):
         picked = st.segmented_control(
-            "Languages shared with training", there, key=key,
-            help="Learned measures alone: pairs that share none, one or both languages with the encoder's training. "
-            "all: every pair but the trained one.",
+            "Languages shared with training", there, key=key, format_func=lambda name: SHARED[name],
+            help="Learned measures only: pairs of languages of which the encoder met none, one or both in training.",
         )  # fmt: skip
     url.keep("group", picked, "all")
     return picked or "all"

@@ -26,7 +26,7 @@ GROUPS = {
         (BENCHMARKS, "Benchmarks", ":material/leaderboard:"),
         (PROJECTIONS, "Projections", ":material/scatter_plot:"),
     ),
-    "Behind it": ((JOBS, "Jobs", ":material/list_alt:"), (ABOUT, "About", ":material/info:")),
+    "System": ((JOBS, "Jobs", ":material/list_alt:"), (ABOUT, "About", ":material/info:")),
 }
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from contrasim_core.measure.facts import LEARNED_IDS, label_of
 from contrasim_core.runs.retrieval.result import RetrievalResult
+from pages._ui.wording import DISTRACTORS
 
 ALL_PAIRS = "all pairs"
 
@@ -49,7 +50,7 @@ def failing(result: RetrievalResult, measures: list[str], negatives: list[str], 
     several = len(result.layers) > 1
     columns = st.columns(4 if several else 3)
     measure = columns[0].selectbox("Measure", names, key="fail-measure", format_func=label_of)
-    kind = columns[1].selectbox("Distractors of the trial", negatives, key="fail-negatives")
+    kind = columns[1].selectbox("Distractors", negatives, key="fail-negatives", format_func=DISTRACTORS.__getitem__)
     places = range(len(result.layers))
     pair = columns[2].selectbox("Pair", pairs, key="fail-pair")
     layer = 0

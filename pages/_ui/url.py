@@ -12,6 +12,8 @@ from typing import Any
 import streamlit as st
 
 STATE = "_url"
+EMPTY = object()
+"""Value of a control that was emptied, where that is not its default."""
 LONGEST = 500  # characters of one parameter; addresses are not to be trusted
 
 
@@ -45,7 +47,7 @@ def start(name: str, default: Any, decode: Callable[[str], Any] = str) -> str:
         value = state["kept"].get(key, default)
     else:
         return key
-    st.session_state[key] = default if value is None else value
+    st.session_state[key] = default if value is None else None if value is EMPTY else value
     return key
 
 

@@ -13,13 +13,15 @@ from contrasim_core.encoder.spec import ENCODER_KINDS, PAPER, EncoderSpec, Train
 from contrasim_core.measure.facts import CLOSED_FORM_IDS, label_of, measure_facts
 from contrasim_core.models.find import bundled_names, depth_of, resolve_model
 from contrasim_core.models.pooling import default_pooling
-from contrasim_core.refs import Pooling
+from contrasim_core.refs import POOLING_NAMES, Pooling
 from contrasim_core.runs.comparison.spec import CompareSpec
 from contrasim_core.runs.extraction.presets import extraction_spec
 from contrasim_core.zoo.families import quick_for, recipe_for
 from pages._ui import cached, url
 
 POOLINGS = get_args(Pooling)
+PRESETS = {"quick": "Quick", "paper": "As in the paper"}
+LOSSES = {"supcon": "Supervised contrastive (published code)", "eq3": "Equation 3, as printed"}
 SHOWN = ("contrasim", "cka.linear", "contrasim.relative", "procrustes")
 MOST_SHOWN = 4
 HELP_MODEL = (
@@ -92,7 +94,10 @@ def comparison() -> CompareSpec:
         family = recipe_for([a])
         names = [item.name for item in BUNDLED]
         data = choice("d", "Data", names, family.test if family else names[0], free=True, help=HELP_DATA)
-        pooling = choice("p", "Pooling", list(POOLINGS), usual, help="How positions become one row per sample.")
+        pooling = choice(
+            "p", "Pooling", list(POOLINGS), usual, format_func=POOLING_NAMES.__getitem__,
+            help="How the positions of a sample become one row.",
+        )  # fmt: skip
         limit = samples(family.rows if family else None)
     sides = [
         extraction_spec(name, data, pooling=pooling, limit=limit, layers=chosen)  # type: ignore[arg-type]
@@ -104,11 +109,11 @@ def comparison() -> CompareSpec:
 
 
 def samples(default: int | None) -> int | None:
-    """How many samples; 0 stands for all."""
-    key = url.start("n", default or 0, lambda raw: int(raw) if raw.isdigit() else None)
-    value = int(st.number_input("Samples (0: all)", min_value=0, step=100, key=key))
-    url.keep("n", value, default or 0)
-    return value or None
+    """How many samples, from the first; None for all of them."""
+    key = url.start("n", default, lambda raw: int(raw) or url.EMPTY if raw.isdigit() else None)
+    value = st.number_input("Samples", min_value=1, step=100, key=key, placeholder="All")
+    url.keep("n", value or url.EMPTY, default or url.EMPTY, lambda kept: "0" if kept is url.EMPTY else str(kept))
+    return value
 
 
 def encoder_keys(sides: list[ExtractionSpec]) -> list[str]:
@@ -154,14 +159,15 @@ def encoder_options(models: str) -> EncoderSpec:
     """Kind and training options of an encoder for these models, from a preset."""
     left, right = st.columns(2)
     with left:
-        kind = choice("kind", "Kind", list(ENCODER_KINDS), "contrasim")
+        kind = choice("kind", "Kind", list(ENCODER_KINDS), "contrasim", format_func=label_of)
     with right:
         preset = choice(
             "preset",
             "Training options",
             ["quick", "paper"],
             "quick",
-            help="quick suits bundled models on a laptop; paper has the published options.",
+            format_func=PRESETS.__getitem__,
+            help="Quick options suit the bundled models on a laptop.",
         )
     base = (quick_for(models) if preset == "quick" else PAPER).replace(encoder=kind)
     with st.expander("Change training options"):
@@ -174,8 +180,9 @@ def encoder_options(models: str) -> EncoderSpec:
             "anchors": int(three.number_input("Anchors (relative kind)", 2, 4096, base.anchors)),
             "loss": three.selectbox(
                 "Loss",
-                ["supcon", "eq3"],
-                help="supcon: all others in the denominator (published code). eq3: negatives only, as printed.",
+                list(LOSSES),
+                format_func=LOSSES.__getitem__,
+                help="The denominator: all other examples, as in the published code, or negatives only.",
             ),
         }
     return base.replace(**changes)

@@ -35,7 +35,7 @@ def test_a_loop_in_before_picks_the_same_points_in_after(tab, server):
     for x, y in ((right, top), (right, bottom), (left, bottom), (left, top + 4)):
         tab.mouse.move(x, y, steps=8)
     tab.mouse.up()
-    expect(tab.get_by_text("Picked points", exact=True)).to_be_visible()
+    expect(tab.get_by_text("Selected points", exact=True)).to_be_visible()
     ready(tab)
     tab.wait_for_timeout(1000)
     opacities = [

@@ -140,7 +140,9 @@ def test_caption_has_the_recipe_and_the_notes():
     words = words_of_grid(
         grid(RIGHT, recipe={"pooling": "cls"}, notes=("Few samples",), groups=10, low=RIGHT, high=RIGHT)
     )
-    assert words.caption == ("n = 50; pooling cls; 95 % intervals by jackknife over 10 groups of samples. Few samples.")
+    assert words.caption == (
+        "n = 50; pooling [CLS] token; 95 % intervals by jackknife over 10 groups of samples. Few samples."
+    )
     assert "3 of 3 rows are largest on the diagonal" in words.alt
 
 

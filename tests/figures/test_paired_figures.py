@@ -81,7 +81,7 @@ def test_bars_have_a_group_for_each_pair_and_mean_over_seeds():
                pair_record("dot", "vit → gpt2", 0.1, negatives="random")]  # fmt: skip
     table = result(records=records, task="image-caption", layers=("last",)).to_pandas()
     bars = {trace.name: dict(zip(trace.y, trace.x, strict=True)) for trace in caption_bars(table).data}
-    assert bars["Dot product, retrieved (FAISS)"]["vit<br>→ bert"] == pytest.approx(30)
+    assert bars["Dot product, nearest-neighbour"]["vit<br>→ bert"] == pytest.approx(30)
     assert bars["Dot product, random"]["vit<br>→ gpt2"] == pytest.approx(10)
     assert np.isnan(bars["Dot product, random"]["vit<br>→ bert"])
     clicked = {tuple(item) for trace in caption_bars(table).data for item in trace.customdata}
@@ -132,7 +132,7 @@ def test_words_of_a_benchmark_say_the_best_and_the_recipe():
     made = result(LINES)
     words = words_of_retrieval(made, made.summary())
     assert words.title == (
-        "Against random distractors ContraSim finds 99% of translations; against retrieved (FAISS) distractors "
+        "Against random distractors ContraSim finds 99% of translations; against nearest-neighbour distractors "
         "ContraSim finds 80% of translations"
     )
     assert "chance 9%" in words.caption and "can fall below chance" in words.caption
@@ -148,7 +148,7 @@ def test_words_of_a_benchmark_say_the_best_and_the_recipe():
     assert title == "Against random distractors no measure is clearly ahead (50% at most)"
     many = result([line(name, "random", 1.0) for name in ("dot", "norm", "contrasim", "deepdot")])
     assert "4 measures find 100%" in words_of_retrieval(many, many.summary()).title
-    assert "Linear CKA 20% (faiss)" in words.alt
+    assert "Linear CKA 20% (nearest-neighbour)" in words.alt
     nothing = result([line("dot", "random", float("nan"))])
     assert words_of_retrieval(nothing, nothing.summary()).title == "Nothing is defined"
 

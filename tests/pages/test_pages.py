@@ -160,3 +160,31 @@ def test_parameters_of_a_result_that_is_not_there_yet_stay(page):
     app = page("compare", n="77", m="svcca", i="1", j="2")
     parameters = {name: value[0] if isinstance(value, list) else value for name, value in app.query_params.items()}
     assert parameters == {"n": "77", "m": "svcca", "i": "1", "j": "2"}
+
+
+RAW = {"cls", "spatial-mean", "faiss", "pca", "umap", "supcon", "eq3", "quick", "closed-form", "transfer", "disjoint"}
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("compare", {}),
+        ("train_encoder", {}),
+        ("benchmarks", {}),
+        ("benchmarks", {"task": "multilingual"}),
+        ("benchmarks", {"task": "image-caption"}),
+        ("projections", {}),
+        ("jobs", {}),
+    ],
+)
+def test_no_raw_id_is_shown(page, finished, name, parameters):
+    """Neither in a control's options nor in a finished result's captions."""
+    runs = {"benchmarks": finished.benchmark, "projections": finished.projection}
+    links = [parameters, {"run": runs[name].key}] if name in runs and not parameters else [parameters]
+    for link in [*links, finished.link] if name == "compare" else links:
+        app = page(name, **link)
+        assert not app.exception
+        for control in (*app.selectbox, *app.multiselect, *app.get("button_group")):
+            assert not RAW & set(getattr(control, "options", ())), control.label
+        for caption in app.caption:
+            assert not any(f"pooling {raw}" in caption.value for raw in RAW), caption.value

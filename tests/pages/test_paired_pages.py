@@ -36,13 +36,13 @@ def test_a_group_of_pairs_is_chosen_by_address(page, finished):
     app = page("benchmarks", run=finished.multilingual.key, group="both", neg="faiss", m="contrasim")
     assert not app.exception
     lines = [trace for trace in charts(app)[0]["data"] if trace.get("mode") == "lines+markers"]
-    assert [trace["name"] for trace in lines] == ["ContraSim, retrieved (FAISS)"]
+    assert [trace["name"] for trace in lines] == ["ContraSim, nearest-neighbour"]
 
 
 def test_closed_form_measures_stay_beside_a_group_of_pairs(page, finished):
     app = page("benchmarks", run=finished.multilingual.key, group="both", neg="faiss", m="contrasim~cka.linear")
     lines = [trace["name"] for trace in charts(app)[0]["data"] if trace.get("mode") == "lines+markers"]
-    assert set(lines) == {"ContraSim, retrieved (FAISS)", "Linear CKA, retrieved (FAISS)"}
+    assert set(lines) == {"ContraSim, nearest-neighbour", "Linear CKA, nearest-neighbour"}
     assert "they are drawn over all pairs" in text(app)
     alone = page("benchmarks", run=finished.multilingual.key, group="both", m="cka.linear")
     assert not alone.exception and len(charts(alone)) == 1
@@ -56,7 +56,7 @@ def test_controls_of_one_task_do_not_leak_into_another(page):
         app.run()
         assert not app.exception
         assert box(app, "Measures").value == expected
-    assert box(app, "Pairs").value == "all"
+    assert box(app, "Pairs of models").value == "all"
 
 
 def test_failing_trials_of_one_pair(page, finished):
@@ -96,7 +96,7 @@ def test_a_measure_without_accuracy_gives_its_reason(page, finished):
 def test_failing_trials_show_query_answer_and_distractor(page, finished):
     app = page("benchmarks", run=finished.multilingual.key)
     assert not app.exception
-    assert box(app, "Distractors of the trial").value == "faiss"
+    assert box(app, "Distractors").value == "faiss"
     lost = table(app, "score of the right one")
     assert len(lost) > 0
     margin = lost["of the chosen"] - lost["score of the right one"]
@@ -158,13 +158,13 @@ def test_picked_points_stand_out_in_both_pictures(page, finished):
     for chart in charts(app):
         opacity = [value for trace in points(chart) for value in trace["marker"]["opacity"]]
         assert sorted(opacity)[-2:] == [1.0, 1.0] and sorted(opacity)[-3] < 0.5
-    assert "Picked points" in text(app)
+    assert "Selected points" in text(app)
     shown = next(item.value for item in app.dataframe if list(item.value.columns)[:2] == ["sample", "source"])
     assert any(
         list(item.value.columns) == ["sample", "source", "text", "moved"] and len(item.value) == 2
         for item in app.dataframe
     ), shown
-    next(item for item in app.button if item.label.startswith("Forget")).click().run()
+    next(item for item in app.button if item.label.startswith("Clear selection")).click().run()
     assert "moved most" in text(app)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from contrasim_core.data.catalog import bundled
-from contrasim_core.figures.words import Words
+from contrasim_core.figures.words import Words, recipe_words
 from contrasim_core.measure.result import SimilarityGrid
 from contrasim_core.models.find import depth_of, width_of
 from contrasim_core.runs.comparison.spec import CompareSpec
@@ -29,7 +29,7 @@ def words_of_grid(grid: SimilarityGrid, more: str = "") -> Words:
     found = matched(grid)
     finite = grid.values[np.isfinite(grid.values)]
     title = grid.label if found is None else f"{grid.label}: {found[0]} of {found[1]} layers find their counterpart"
-    recipe = [f"n = {grid.n}", *(f"{name} {value}" for name, value in grid.recipe.items())]
+    recipe = [f"n = {grid.n}", *recipe_words(grid.recipe)]
     if grid.groups:
         recipe.append(f"95 % intervals by jackknife over {grid.groups} groups of samples")
     caption = ". ".join(part.rstrip(".") for part in ("; ".join(recipe), more, *grid.notes) if part)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from contrasim_core.figures.words import Words, leaders, percent
+from contrasim_core.figures.words import Words, leaders, percent, recipe_words
 from contrasim_core.measure.facts import label_of
 from contrasim_core.runs.layer_prediction.result import BenchmarkResult
 
@@ -17,7 +17,7 @@ def words_of_benchmark(result: BenchmarkResult, shown: pd.DataFrame | None = Non
         shown: the part of its summary that is drawn; all, if left out.
     """
     table = result.summary() if shown is None else shown
-    recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
+    recipe = "; ".join(recipe_words(result.recipe))
     first = table.iloc[0]
     seeds = int(table["seeds"].max())
     caption = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contrasim_core.figures.words import Words
+from contrasim_core.figures.words import Words, recipe_words
 from contrasim_core.runs.projection.result import Projection
 
 
@@ -18,7 +18,7 @@ def words_of_projection(result: Projection) -> Words:
             title = (
                 f"{before['retrieval']:.0%} of points have their counterpart nearest before the encoder, {share} after"
             )
-    recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
+    recipe = "; ".join(recipe_words(result.recipe))
     caption = (
         f"{recipe}. Colour: sample; shape: {' / '.join(result.sources)}. The share is of all dimensions and of all "
         "samples judged."

@@ -11,7 +11,8 @@ from contrasim_core.measure.facts import label_of
 DASH = {"random": "solid", "faiss": "dash"}
 
 
-WORD = {"random": "random", "faiss": "retrieved (FAISS)"}
+WORD = {"random": "random", "faiss": "nearest-neighbour"}
+"""What people call the kinds of distractors."""
 
 
 FAINT_BAND = 0.14
@@ -55,7 +56,9 @@ def layer_lines(summary: pd.DataFrame, *, mode: Mode = "light", height: int = 44
                     line={"color": colour, "dash": DASH[negatives], "width": 2},
                     marker={"symbol": shape + ("-open" if negatives == "faiss" else ""), "size": 9},
                     customdata=[[measure, negatives, at] for at in range(len(layers))],
-                    hovertemplate="layer %{x}: %{y:.1f} %<extra>" + f"{label_of(measure)}, {negatives}" + "</extra>",
+                    hovertemplate="layer %{x}: %{y:.1f} %<extra>"
+                    + f"{label_of(measure)}, {WORD[negatives]}"
+                    + "</extra>",
                 )
             )
     _chance(figure, summary, mode)
@@ -99,7 +102,7 @@ def caption_bars(records: pd.DataFrame, *, mode: Mode = "light", height: int | N
                         "width": 2,
                     },
                     customdata=[[measure, negatives, 0, pair] for pair in pairs],
-                    hovertemplate="%{y}: %{x:.1f} %<extra>" + f"{label_of(measure)}, {negatives}" + "</extra>",
+                    hovertemplate="%{y}: %{x:.1f} %<extra>" + f"{label_of(measure)}, {WORD[negatives]}" + "</extra>",
                 )
             )
     chance = float(records["chance"].iloc[0]) * 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from contrasim_core.figures.words import Words, leaders
+from contrasim_core.figures.words import Words, leaders, recipe_words
 from contrasim_core.measure.facts import label_of
 from contrasim_core.runs.retrieval.figures import WORD
 from contrasim_core.runs.retrieval.result import RetrievalResult
@@ -32,7 +32,7 @@ def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
             table = part.groupby("measure", sort=False)[["accuracy", "low", "high"]].mean().reset_index()
             parts.append(f"against {WORD[negatives]} distractors {leaders(table, what)}")
     title = "; ".join(parts)
-    recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
+    recipe = "; ".join(recipe_words(result.recipe))
     chance = float(shown["chance"].iloc[0])
     caption = (
         f"{recipe}; {len(result.pairs)} ordered pairs, {len(result.batches)} batches each, "
@@ -42,6 +42,6 @@ def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
     if "faiss" in set(shown["negatives"]):
         caption += " Retrieved distractors are made to be like the truth, so a measure can fall below chance."
     alt = f"Share of {what} found, chance {chance:.0%}: " + ", ".join(
-        f"{label_of(measure)} {value:.0%} ({negatives})" for (negatives, measure), value in means.items()
+        f"{label_of(measure)} {value:.0%} ({WORD[negatives]})" for (negatives, measure), value in means.items()
     )
     return Words(title[:1].upper() + title[1:] if title else "Nothing is defined", caption, alt + ".")
