@@ -70,8 +70,8 @@ def test_a_data_source_is_one_file_and_one_row(copy):
         ("from contrasim_core.data import files,", "from contrasim_core.data import counting, files,"),
         (
             "BUNDLED: tuple[BundledData, ...] = (\n",
-            'BUNDLED: tuple[BundledData, ...] = (\n    BundledData("counting", "text", "Numbers", {"train": 14, "test": 6},'
-            " _python, counting.counting),\n",
+            'BUNDLED: tuple[BundledData, ...] = (\n    BundledData("counting", "text", "Numbers",'
+            ' {"train": 14, "test": 6}, _python, counting.counting),\n',
         ),
     )
     code = "from contrasim_core.data import load_data; print(load_data('counting').texts[5])"
@@ -108,12 +108,13 @@ def test_a_kind_of_run_is_one_folder_one_row_and_one_page_file(copy):
         (
             "from contrasim_core.runs.training import run as training\n",
             "from contrasim_core.runs.training import run as training\n"
-            "from contrasim_core.runs.width import run as width\nfrom contrasim_core.runs.width.spec import WidthSpec\n",
+            "from contrasim_core.runs.width import run as width\n"
+            "from contrasim_core.runs.width.spec import WidthSpec\n",
         ),
         (
             "KINDS: tuple[Kind, ...] = (\n",
-            "KINDS: tuple[Kind, ...] = (\n    Kind(spec=WidthSpec, run=width, page=None, verb='Measuring', noun='layers',"
-            " product='widths'),\n",
+            "KINDS: tuple[Kind, ...] = (\n    Kind(spec=WidthSpec, run=width, page=None,"
+            " verb='Measuring', noun='layers', product='widths'),\n",
         ),
     )
     code = """

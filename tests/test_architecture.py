@@ -255,9 +255,14 @@ def test_guard_sees_a_wrong_floor(tmp_path, name, text, message):
 
 
 @pytest.mark.parametrize(
-    "text", ["from contrasim_core.runs.b import spec", "from contrasim_core.runs import b", "import contrasim_core.runs.b",
-             "def f():\n    from contrasim_core.runs import keep"]
-)  # fmt: skip
+    "text",
+    [
+        "from contrasim_core.runs.b import spec",
+        "from contrasim_core.runs import b",
+        "import contrasim_core.runs.b",
+        "def f():\n    from contrasim_core.runs import keep",
+    ],
+)
 def test_guard_sees_a_kind_that_knows_another(tmp_path, text):
     for name in ("a/__init__.py", "b/__init__.py", "keep.py", "kind.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
