@@ -48,7 +48,7 @@ def test_a_loop_in_before_picks_the_same_points_in_after(tab, server):
     bright = [sum(float(value) > 0.9 for value in part) for part in opacities]
     assert len(opacities[0]) == len(opacities[1]) == 24
     assert bright[0] == bright[1] and 0 < bright[0] < 24
-    tab.get_by_role("button", name=re.compile("Forget")).click()
+    tab.get_by_role("button", name=re.compile("Clear selection")).click()
     expect(tab.get_by_text("Points that moved most")).to_be_visible()
 
 

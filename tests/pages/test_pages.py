@@ -190,8 +190,9 @@ def test_no_raw_id_is_shown(page, finished, name, parameters):
             assert not any(f"pooling {raw}" in caption.value for raw in RAW), caption.value
 
 
-def test_compare_opens_on_the_finished_example(page):
+def test_compare_opens_on_the_finished_example(page, monkeypatch, tmp_path):
     """Its controls, left alone, name the very run that comes with the code: nothing has to be computed."""
+    monkeypatch.setenv("CONTRASIM_CACHE", str(tmp_path))
     app = page("compare")
     assert not any(item.label == "Compare" for item in app.button)
     assert any("This run is finished." in caption.value for caption in app.caption)
