@@ -29,7 +29,6 @@ ABOUT = {
 }
 FIRST = ("cka.linear", "deepcka", "deepdot", "contrasim", "dot", "contrasim.relative")
 PHRASE_MODELS = ("phrases-bert-0", "phrases-roberta-0")
-HELP_TEXTS = "A .csv or .tsv with a column for each language, or a hub id."
 LINES = 6
 """Measures that can be told apart by colour and shape."""
 
