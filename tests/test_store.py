@@ -222,6 +222,20 @@ def test_prune_deletes_the_least_recently_used_until_the_rest_fits(store):
     assert sum(entry.size for entry in store.entries()) <= 25_000
 
 
+def test_prune_leaves_what_fits_to_the_byte(store):
+    three(store)
+    total = sum(entry.size for entry in store.entries())
+    assert store.prune(total) == []
+    assert len(store.prune(total - 1)) == 1
+
+
+def test_an_entry_was_created_when_its_manifest_says(store):
+    oldest, *_ = three(store)
+    path = store.folder(oldest.kind, oldest.key) / module.MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "created": 1234.5}))
+    assert next(entry.created for entry in store.entries() if entry.key == oldest.key) == 1234.5
+
+
 def test_prune_leaves_what_fits_and_can_delete_all(store):
     three(store)
     assert store.prune(1_000_000) == []

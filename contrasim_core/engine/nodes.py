@@ -7,7 +7,6 @@ marker `nodes/<node>/wanted/<job>` says; a node without markers stops at its nex
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -152,11 +151,6 @@ class Nodes:
             return []
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         return [json.loads(line) for line in lines]
-
-    def forget(self, name: str) -> None:
-        """Delete all that is known of a node that nobody wants."""
-        if not self.wanted_by(name):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def _path(self, name: str, part: int | None) -> Path:
         return self.folder / name / ("status.json" if part is None else f"status-{part}.json")

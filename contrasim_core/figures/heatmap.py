@@ -13,7 +13,6 @@ from contrasim_core.measure.result import Array, SimilarityGrid
 
 ANNOTATED = 16
 """Largest number of layers for which values are written into the cells."""
-CELL = {"narrow": 300, "wide": 460}
 
 
 def named(grid: SimilarityGrid, rows: str, columns: str) -> SimilarityGrid:

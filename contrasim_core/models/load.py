@@ -12,17 +12,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from contrasim_core.errors import LayerError, ModelLoadError
-from contrasim_core.refs import Dtype, Modality, ModelRef, Pooling, digest
+from contrasim_core.refs import Dtype, Modality, ModelRef, digest
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 from contrasim_core.models.device import pick_device
 from contrasim_core.models.find import BUNDLED_ROOT, bundled_names
+from contrasim_core.models.model_types import CAUSAL_TOWERS, DECODERS, WITHOUT_CLASS_TOKEN
 from contrasim_core.models.towers import PROJECTION, pick_tower
 
 
@@ -36,9 +37,9 @@ class LoadedModel:
         modality: what it takes.
         blocks: module names of its blocks; empty for a module given by the user.
         preprocessor: tokenizer or image processor.
-        default_pooling: of its family.
         leading: special positions before the image patches.
         dtype: number format of its weights.
+        has_class_token: whether its first position stands for the whole input, so that `cls` pooling says something.
     """
 
     ref: ModelRef
@@ -46,10 +47,9 @@ class LoadedModel:
     modality: Modality
     blocks: tuple[str, ...]
     preprocessor: Any
-    default_pooling: Pooling
     leading: int = 0
     dtype: Dtype = "float32"
-    has_class_token: bool = field(default=True)
+    has_class_token: bool = True
 
     @property
     def device(self) -> torch.device:
@@ -94,17 +94,16 @@ def load_model(ref: ModelRef, *, device: str = "auto", dtype: Dtype = "float32")
     module.eval().to(pick_device(device))
     blocks = [*find_blocks(module), *([PROJECTION] if hasattr(module, PROJECTION) else [])]
     _check_complete(ref, blocks, info["missing_keys"])
-    pooling = _default_pooling(module, modality)
+    leading = _leading_positions(module) if modality == "image" else 0
     return LoadedModel(
         ref=ref,
         module=module,
         modality=modality,
         blocks=tuple(blocks),
         preprocessor=preprocessor,
-        default_pooling=pooling,
-        leading=_leading_positions(module) if modality == "image" else 0,
+        leading=leading,
         dtype=dtype,
-        has_class_token=pooling != "spatial-mean" and not _is_causal(module),
+        has_class_token=_has_class_token(module, modality, leading),
     )
 
 
@@ -180,23 +179,12 @@ def find_blocks(module: nn.Module) -> list[str]:
     return [f"{name}.{number}" for number in range(longest)]
 
 
-def _is_decoder(module: Any) -> bool:
-    from transformers.models.auto import modeling_auto as names
-
+def _has_class_token(module: Any, modality: Modality, leading: int) -> bool:
+    """Not where a position sees only those before it: then the first one is the same for every input."""
     kind = module.config.model_type
-    return kind in names.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in names.MODEL_FOR_MASKED_LM_MAPPING_NAMES
-
-
-def _is_causal(module: Any) -> bool:
-    """Whether a position sees only those before it, so that the first one is the same for every input."""
-    return _is_decoder(module) or module.config.model_type == "clip_text_model"
-
-
-def _default_pooling(module: Any, modality: Modality) -> Pooling:
-    """`cls` for vision transformers, `spatial-mean` for ConvNets, `last` for decoders and CLIP text, else `mean`."""
     if modality == "image":
-        return "cls" if _leading_positions(module) > 0 else "spatial-mean"
-    return "last" if _is_decoder(module) or "text_model" in module.config.model_type else "mean"
+        return leading > 0 and kind not in WITHOUT_CLASS_TOKEN
+    return kind not in DECODERS and kind not in CAUSAL_TOWERS
 
 
 def _leading_positions(module: nn.Module) -> int:

@@ -32,10 +32,8 @@ def _comparison(spec: CompareSpec) -> dict[str, str]:
     parameters = {"a": model_name(spec.a), "b": model_name(spec.b), "d": spec.a.data.name, "p": spec.a.pooling}
     for name, side in (("la", spec.a), ("lb", spec.b)):
         parameters[name] = "all" if side.layers == "all" else url.dotted(list(side.layers))
-    if spec.a.data.limit:
-        parameters["n"] = str(spec.a.data.limit)
-    if spec.encoders:
-        parameters["enc"] = url.joined([training.key for training in spec.encoders])
+    parameters["n"] = str(spec.a.data.limit or 0)  # said even where it is none: the page would suggest its own
+    parameters["enc"] = url.joined([training.key for training in spec.encoders])
     return parameters
 
 

@@ -133,7 +133,8 @@ def encoder_keys(sides: list[ExtractionSpec]) -> list[str]:
         help="Learned measures need an encoder. Train one on the page Train encoder.",
     )
     url.keep("enc", value, default, url.joined)
-    return sorted({known[item].encoder.encoder: item for item in value}.values())  # one of each kind
+    chosen = {known[item].encoder.encoder: item for item in value}  # one of each kind
+    return [chosen[kind] for kind in ENCODER_KINDS if kind in chosen]
 
 
 def encoder_label(spec: TrainSpec, key: str) -> str:

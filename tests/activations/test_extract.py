@@ -1,7 +1,9 @@
 """Extraction: order, batches, memory, modules of one's own, number formats, and words for what goes wrong."""
 
+import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from contrasim_core.activations import extract as extract_module
 from contrasim_core.activations.extract import Extraction
 from contrasim_core.activations.layer import check_paired
 from contrasim_core.activations.runner import Runner, is_out_of_memory
@@ -268,6 +271,77 @@ def test_other_errors_are_not_taken_for_memory(memory, tiny):
 
 
 # ---- progress and cancelling
+
+
+def test_progress_of_a_later_shard_goes_on_from_where_it_starts(tiny, tmp_path):
+    spec = ExtractionSpec(model=resolve_model(tiny("bert")), data=load_data(TEXT).ref)
+    work = Extraction(spec, Execution(batch_size=2, shard_samples=4), inputs=load_data(TEXT))
+    reports = []
+    work.into(tmp_path, lambda done, *_, **_facts: reports.append(done), lambda _: nullcontext())
+    assert reports == [2, 4, 4, 6, 7, 7], "after each batch, and after each shard"
+    assert [info["start"] for info in shard_notes(tmp_path)] == [0, 4], "and shards are as long as was asked for"
+
+
+def shard_notes(folder):
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("shard-*.json"))]
+
+
+def test_a_batch_that_does_not_fit_is_halved_by_its_own_size(tiny):
+    """Not by the size that was asked for, which may be far more than there are samples."""
+    loaded = load_model(resolve_model(tiny("bert")))
+    work = Extraction(
+        ExtractionSpec(model=loaded.ref, data=load_data(TEXT).ref), Execution(batch_size=256), loaded=loaded,
+        inputs=load_data(TEXT),
+    )  # fmt: skip
+    sizes, original = [], work.runner._forward
+
+    def forward(batch):
+        sizes.append(len(batch.ids))
+        if len(batch.ids) > 3:
+            raise MemoryError
+        return original(batch)
+
+    work.runner._forward = forward
+    work.in_memory(lambda *_, **_facts: None)
+    assert sizes == [7, 3, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("max_length", 5), ("dtype", "float16"), ("layers", (1, 2)), ("pooling", "last")]
+)
+def test_every_option_of_the_api_reaches_the_spec(option, value, tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr("contrasim_core.runs.extract.run_extraction", lambda spec, **more: asked.append((spec, more)))
+    extract(tiny("bert"), TEXT)
+    extract(tiny("bert"), TEXT, device="cpu", batch_size=3, store=(store := object()), **{option: value})
+    (plain, _), (spec, more) = asked
+    assert spec == plain.replace(**{option: value})
+    assert more["execution"] == Execution(device="cpu", batch_size=3) and more["store"] is store
+
+
+@pytest.mark.parametrize(("option", "value"), [("split", "train"), ("limit", 9), ("column", "caption")])
+def test_every_option_of_the_data_reaches_the_spec(option, value, tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr("contrasim_core.runs.extract.run_extraction", lambda spec, **_: asked.append(spec))
+    named = {"column": "image"} if option != "column" else {}
+    extract(tiny("vit"), "scenes", **{**named, option: value})
+    assert getattr(asked[0].data, option) == value
+    assert asked[0].data.split == ("train" if option == "split" else "test")
+
+
+def test_options_of_a_spec_reach_the_loader_and_the_tokenizer(tiny, monkeypatch):
+    asked = []
+    original = extract_module.load_model
+    monkeypatch.setattr(
+        extract_module, "load_model", lambda ref, **options: asked.append(options) or original(ref, **options)
+    )
+    spec = ExtractionSpec(
+        model=resolve_model(tiny("bert")), data=load_data(TEXT).ref, dtype="bfloat16", max_length=4, layers=(0, 2)
+    )
+    work = Extraction(spec, Execution(device="cpu", batch_size=2), inputs=load_data(TEXT))
+    assert work.runner.batch_size == 2 and work.runner.layers == [0, 2]
+    assert asked == [{"device": "cpu", "dtype": "bfloat16"}]
+    assert max(map(len, work.runner.batches._encoded["input_ids"])) == 4
 
 
 def test_progress_counts_samples_and_says_what_is_left(tiny):

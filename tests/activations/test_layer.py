@@ -6,9 +6,19 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import save_file as save_tensors
 
-from contrasim_core.activations.layer import Activations, as_matrix, by_model, check_paired, load_activations
-from contrasim_core.errors import DataError, PairingError, ShapeError
-from contrasim_core.refs import LayerRef, SampleSet
+from contrasim_core.activations.layer import (
+    Activations,
+    as_matrix,
+    by_model,
+    check_paired,
+    layers_of,
+    load_activations,
+    pick_layers,
+    without_rows,
+)
+from contrasim_core.activations.spec import ExtractionSpec
+from contrasim_core.errors import DataError, LayerError, PairingError, ShapeError
+from contrasim_core.refs import DatasetRef, LayerRef, ModelRef, SampleSet
 
 LAYER = LayerRef("net", 2, "block 2")
 
@@ -111,6 +121,48 @@ def test_activations_are_grouped_by_model_in_order_of_layers():
 
 
 # --- files ----------------------------------------------------------------------------------------------------------
+
+
+def indices_of(items):
+    return [item.layer.index for item in items]
+
+
+def test_all_layers_but_the_embeddings_are_picked_where_none_is_named():
+    layers = [activations("abc", index=index) for index in range(4)]
+    assert indices_of(pick_layers(layers, None)) == [1, 2, 3]
+    assert indices_of(pick_layers(layers[2:], None)) == [2, 3], "by index, not by place"
+    assert indices_of(pick_layers(layers, (0, 3))) == [0, 3]
+    assert indices_of(pick_layers(layers, ())) == []
+    with pytest.raises(LayerError, match=r"net has no layer 4\. Its layers are 0 to 3 \(0 is the output of the emb"):
+        pick_layers(layers, (1, 4))
+
+
+def test_picked_layers_are_cut_to_their_first_rows():
+    layers = [activations("abcde", index=index) for index in range(3)]
+    assert [item.samples.ids for item in pick_layers(layers, None, 2)] == [("a", "b")] * 2
+    assert pick_layers(layers, (1,))[0] is layers[1]
+
+
+def test_a_source_that_was_asked_for_some_layers_gives_all_of_those():
+    whole = ExtractionSpec(model=ModelRef(name="net", kind="bundled"), data=DatasetRef(name="digits", kind="bundled"))
+    layers = [activations("abc", index=index) for index in range(3)]
+    assert indices_of(layers_of(whole, layers, None)) == [1, 2]
+    assert indices_of(layers_of(whole, layers, (0,))) == [0]
+    assert indices_of(layers_of(whole.replace(layers=(0,)), layers[:1], None)) == [0]
+    assert indices_of(layers_of(whole.replace(layers=(-1,)), layers[2:], (1,))) == [2]
+
+
+def test_rows_left_out_are_named_in_the_fingerprint():
+    full = activations("abcde")
+    part = without_rows(full, (1, 3))
+    assert part.samples.ids == ("a", "c", "e")
+    torch.testing.assert_close(part.values, full.values[[0, 2, 4]])
+    assert part.layer == full.layer and part.recipe == full.recipe
+    assert without_rows(full, ()) is full
+    check_paired(part, without_rows(activations("abcde", model="other"), (1, 3)))
+    for other in (full, without_rows(full, (1, 4)), without_rows(full, (1,))):
+        with pytest.raises(PairingError):
+            check_paired(part, other)
 
 
 def arrays():

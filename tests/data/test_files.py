@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from contrasim_core.data import files, load_data, resolve_data
-from contrasim_core.data.base import image_inputs, text_inputs
+from contrasim_core.data.base import image_inputs, text_inputs, thumbnails_of
 from contrasim_core.errors import DataError, SpecError, UnknownDataError
 from contrasim_core.refs import DatasetRef
 from tests.tiny import image
@@ -249,3 +249,26 @@ def test_unknown_names_list_the_known_ones(name):
 def test_limit_is_checked_for_files_too(tmp_path):
     with pytest.raises(SpecError, match="limit is 0"):
         load_data(write(tmp_path / "a.txt", "x"), limit=0)
+
+
+@pytest.mark.parametrize(("width", "fits"), [(8, True), (9, False)])
+def test_an_image_may_have_so_many_pixels_and_no_more(width, fits, monkeypatch):
+    monkeypatch.setattr(files, "MAX_PIXELS", 64)
+    stream = io.BytesIO()
+    Image.fromarray(np.zeros((8, width, 3), np.uint8)).save(stream, "PNG")
+    if fits:
+        assert files.decode_image("x.png", stream.getvalue()).shape == (8, width, 3)
+        return
+    with pytest.raises(DataError, match=r"^x\.png has 9 x 8 pixels\. Shrink it before use\.$"):
+        files.decode_image("x.png", stream.getvalue())
+
+
+def test_thumbnails_are_of_one_size_and_tiny_images_are_enlarged_by_whole_factors():
+    small, wide = np.zeros((8, 8, 3), np.uint8), np.zeros((100, 200, 3), np.uint8)
+    found = thumbnails_of([small, wide])
+    assert found.shape == (2, 48, 48, 3)
+    assert not found[0].any(), "8 pixels become 48"
+    dark = (found[1] == 0).all(2)
+    assert dark.sum() == 48 * 24 and dark[12:36].all(), "the shape is kept, on white"
+    assert (found[1][~dark] == 255).all()
+    assert ((thumbnails_of([np.zeros((20, 20, 3), np.uint8)])[0] == 0).all(2)).sum() == 40 * 40

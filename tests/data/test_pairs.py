@@ -61,6 +61,14 @@ def test_a_side_depends_on_the_others_by_what_is_left_out(tmp_path):
     assert "r30" in two.samples.ids and "r30" not in all_three.samples.ids
 
 
+def test_a_limit_takes_the_first_samples_of_a_part(tmp_path):
+    file = table(tmp_path)
+    column = column_of("en", ("en", "ar"))
+    whole, part = (load_data(file, column=column, split="test", limit=limit) for limit in (None, 4))
+    assert part.texts == whole.texts[:4] and part.samples.ids == whole.samples.ids[:4]
+    assert part.samples.fingerprint != whole.samples.fingerprint
+
+
 def test_repeats_are_left_out_whatever_their_case_and_spaces():
     data = PairedData(tuple("abcd"), {"en": ("One", "two", " one ", "three"), "tr": ("bir", "iki", "x", "İKI")})
     assert data.distinct().ids == ("a", "b", "d")

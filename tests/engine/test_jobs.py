@@ -204,6 +204,16 @@ def test_cancelling_waits_for_a_node_of_ones_own(table):
     assert table.cancel(job.id).state == "cancelling" and nodes.wanted_by("activations-a") == set()
 
 
+@pytest.mark.parametrize(("state", "message"), [("done", "Done"), ("failed", ""), ("cancelled", "")])
+def test_an_ended_job_wants_nothing_more_and_says_how_it_ended(state, message, table):
+    job, nodes = four(table), Nodes(table.root)
+    names = [node.name for node in table.node_names(job.id)]
+    assert [nodes.wanted_by(name) for name in names] == [{job.id}] * 4
+    table.finish(job.id, state, "why")
+    assert [nodes.wanted_by(name) for name in names] == [set()] * 4
+    assert (table.job(job.id).message, table.job(job.id).error) == (message, "why")
+
+
 def test_a_node_is_reset_when_it_is_asked_for_again(table):
     job, nodes = four(table), Nodes(table.root)
     nodes.begin("activations-a", "w1")

@@ -15,6 +15,7 @@ from contrasim_core.data import load_data
 from contrasim_core.errors import UnknownModelError
 from contrasim_core.models.find import resolve_model
 from contrasim_core.models.load import load_model
+from contrasim_core.models.pooling import default_pooling
 from contrasim_core.progress import silent
 from contrasim_core.zoo import language, training
 from contrasim_core.zoo.build import build
@@ -81,7 +82,7 @@ def test_a_miniature_loads_back_and_gives_finite_layers(kind, miniatures):
     loaded = load_model(resolve_model(root / name), device="cpu")
     assert loaded.modality == ("text" if kind == "bert" else "image")
     assert len(loaded.blocks) == family.depth == card.layers
-    assert loaded.default_pooling == {"vit": "cls", "allconv": "spatial-mean", "bert": "mean"}[kind]
+    assert default_pooling(loaded.ref) == {"vit": "cls", "allconv": "spatial-mean", "bert": "mean"}[kind]
     layers = cs.extract(root / name, load_data(family.test, limit=6), pooling=family.pooling)
     assert len(layers) == family.depth + 1
     assert [item.layer.index for item in layers] == list(range(family.depth + 1))
