@@ -62,7 +62,7 @@ def comparison_spec() -> CompareSpec:
         a=a.replace(layers=depth),
         b=b.replace(layers=depth),
         measures=(*CLOSED_FORM_IDS, *KINDS),
-        encoders=tuple(sorted(encoder_specs(), key=lambda spec: spec.key)),  # as the page Compare has them
+        encoders=encoder_specs(),
     )
 
 
