@@ -287,7 +287,7 @@ GOOD = json.loads(A.to_json())
         ("[]", "This is not a spec written by contrasim"),
         ("null", "This is not a spec written by contrasim"),
         ("{}", r"KeyError: 'format'"),
-        (json.dumps({**GOOD, "format": 99}), r"^This spec has format 99; this version reads 1\.$"),
+        (json.dumps({**GOOD, "format": 99}), r"^This spec has format 99; this version reads format 1\.$"),
         (json.dumps({**GOOD, "kind": "other"}), "KeyError: 'other'"),
         (json.dumps({**GOOD, "spec": {**GOOD["spec"], "colour": 1}}), r"^ExtractionSpec has no field colour\.$"),
         (json.dumps({**GOOD, "spec": {**GOOD["spec"], "pooling": "max"}}), r"pooling is 'max'"),

@@ -48,7 +48,7 @@ def test_an_error_goes_to_standard_error_and_ends_with_one(capsys, tmp_path):
     )
     assert code == 1
     assert out == ""
-    assert "No model 'no such model'" in err
+    assert "Unknown model 'no such model'" in err
     assert "bundled name" in err
 
 

@@ -292,7 +292,9 @@ def test_another_format_is_refused_with_advice(encoders, tmp_path):
         facts = json.loads(stored.metadata()["contrasim"])
         weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
     save_file(weights, file, metadata={"contrasim": json.dumps({**facts, "format": 99})})
-    with pytest.raises(ForeignFormatError, match=r"has encoder format 99; this version reads 1\. Train it again\."):
+    with pytest.raises(
+        ForeignFormatError, match=r"has encoder format 99; this version reads format 1\. Train it again\."
+    ):
         cs.ContraSim.load(file)
 
 

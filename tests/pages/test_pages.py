@@ -83,8 +83,8 @@ def test_compare_of_something_new_waits_for_a_worker(page, finished):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"a": "no such model"}, "No model 'no such model'"),
-        ({"d": "no such data"}, "No data set 'no such data'"),
+        ({"a": "no such model"}, "Unknown model 'no such model'"),
+        ({"d": "no such data"}, "Unknown data set 'no such data'"),
     ],
 )
 def test_compare_tells_bad_names(page, parameters, message):
