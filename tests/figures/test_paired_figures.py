@@ -150,7 +150,7 @@ def test_words_of_a_benchmark_say_the_best_and_the_recipe():
     assert "4 measures find 100%" in words_of_retrieval(many, many.summary()).title
     assert "Linear CKA 20% (faiss)" in words.alt
     nothing = result([line("dot", "random", float("nan"))])
-    assert words_of_retrieval(nothing, nothing.summary()).title == "Nothing is defined"
+    assert words_of_retrieval(nothing, nothing.summary()).title == "No measure is defined on these data"
 
 
 def test_words_of_a_projection_say_what_the_encoder_did():

@@ -363,5 +363,5 @@ def test_an_encoder_that_cannot_be_trained_leaves_its_reason_and_the_others(netw
     relative = record(result, "contrasim.relative")
     assert math.isnan(relative.accuracy)
     assert relative.seed is None
-    assert "8000 anchors are asked for" in relative.reason
+    assert "EncoderSpec.anchors is 8000, but there are only" in relative.reason
     assert not math.isnan(record(result, "cka.linear").accuracy)
