@@ -34,8 +34,8 @@ DRAFT_SECONDS = 3600  # a temporary folder older than this was left by a process
 def checkout_of(package: Path) -> Path | None:
     """Return the checkout that contains a package; None if the package is installed, with the dashboard inside it."""
     folder = package.parent
-    beside = all((folder / name).is_file() for name in ("pyproject.toml", "app.py"))
-    return folder if beside and not (package / "_dashboard").is_dir() else None
+    is_checkout = all((folder / name).is_file() for name in ("pyproject.toml", "app.py"))
+    return folder if is_checkout and not (package / "_dashboard").is_dir() else None
 
 
 PACKAGE = Path(__file__).resolve().parent

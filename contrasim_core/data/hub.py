@@ -82,7 +82,7 @@ def _paired(data: Any, sides: Sequence[str], ref: DatasetRef) -> PairedData:
     if missing:
         raise DataError(
             f"{ref.name} has no column {', '.join(map(repr, missing))}. Its columns: {', '.join(data.column_names)}. "
-            "Name languages that it has."
+            "Choose from these columns."
         )
     ids = tuple(f"{ref.split}-{number}" for number in range(rows))
     parallel = {name: tuple(str(value or "").strip() for value in data[name][:]) for name in sides}

@@ -159,7 +159,7 @@ def _parallel(path: Path, sides: Sequence[str], ref: DatasetRef) -> PairedData:
     if missing:
         raise DataError(
             f"{path.name} has no column {', '.join(map(repr, missing))}. Its columns: {', '.join(table.columns)}. "
-            "Name languages that it has."
+            "Choose from these columns."
         )
     ids = table["id"] if "id" in table.columns else [f"row-{number}" for number in range(1, len(table) + 1)]
     texts = {name: tuple(value.strip() for value in table[name]) for name in sides}
@@ -258,7 +258,9 @@ def _reader(path: Path, folder: str) -> Callable[[Sequence[str]], Iterator[bytes
                 try:
                     yield archive.read(inside)
                 except KeyError as error:
-                    raise DataError(f"{path.name} has no image {inside}, which its table of captions names.") from error
+                    raise DataError(
+                        f"{path.name} lacks the image {inside}, which its table of captions names."
+                    ) from error
 
     return read
 

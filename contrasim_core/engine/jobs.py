@@ -258,8 +258,8 @@ class JobTable:
             if state == "queued" and any(item.state != "waiting" for item in known):
                 state = "running"
         if state in ACTIVE and status.get("state") not in (None, state):
-            told: State = status["state"]
-            state = "cancelling" if state == "cancelling" and told in ACTIVE else told
+            reported: State = status["state"]
+            state = "cancelling" if state == "cancelling" and reported in ACTIVE else reported
         return Job(
             id=row["id"],
             kind=row["kind"],

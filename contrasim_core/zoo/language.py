@@ -123,7 +123,7 @@ def _masked_loss(model: Any, tokenizer: BertTokenizerFast, ids: Tensor, random: 
 
 
 def mask_tokens(tokenizer: BertTokenizerFast, ids: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Return inputs with some pieces hidden, and where pieces are to be guessed; at least one piece is."""
+    """Return inputs with some pieces hidden, and a mask of the pieces to predict, at least one."""
     ordinary = ids >= len(SPECIAL)
     chosen = (torch.rand(ids.shape, generator=random) < MASKED) & ordinary
     if not bool(chosen.any()):

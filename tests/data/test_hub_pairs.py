@@ -67,7 +67,7 @@ def test_a_column_for_each_language(tmp_path):
     pd.DataFrame({"en": ["one", "two"], "tr": ["bir", "iki"]}).to_parquet(folder / "test.parquet")
     found = load_data(folder, column=column_of("tr", XNLI))
     assert found.texts == ("bir", "iki")
-    with pytest.raises(DataError, match=r"has no column 'de'\. Its columns: en, tr\. Name languages"):
+    with pytest.raises(DataError, match=r"has no column 'de'\. Its columns: en, tr\. Choose from these"):
         load_data(folder, column=column_of("en", ("en", "de")))
 
 

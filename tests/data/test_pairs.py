@@ -75,7 +75,7 @@ def test_repeats_are_left_out_whatever_their_case_and_spaces():
             "id\ten\tar\nr1\tone\t\nr2\ttwo\tx\n",
             r"1 rows lack a text; the first is r1 in 'ar'\. Fill in or remove those",
         ),
-        ("id\ten\nr1\tone\n", r"parallel\.tsv has no column 'ar'\. Its columns: id, en\. Name languages that it has"),
+        ("id\ten\nr1\tone\n", r"parallel\.tsv has no column 'ar'\. Its columns: id, en\. Choose from these columns"),
         ("id\ten\tar\nr1\tone\tx\nr1\ttwo\ty\n", r"sample ids repeat"),
     ],
 )

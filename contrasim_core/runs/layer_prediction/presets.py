@@ -58,7 +58,7 @@ def benchmark_spec(
     second = transfer or (known.transfer if known and data is None else None)
     keep = unseen_models if unseen_models is not None else max(0, min(4, len(names) - 2))
     allowed: dict[Protocol, bool] = {"seen": True, "unseen": keep >= 2, "transfer": second is not None}
-    wanted = protocols or [name for name, there in allowed.items() if there]
+    wanted = protocols or [name for name, possible in allowed.items() if possible]
     return BenchmarkSpec(
         models=tuple(resolve_model(name) for name in names),
         train=resolve_data(source, split="train"),
