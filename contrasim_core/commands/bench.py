@@ -88,7 +88,9 @@ def add(commands: Any) -> None:
     paper.add_argument("--figure", type=int, choices=(4, 5), action="append", metavar="4|5")
     paper.add_argument("--scale", choices=("bundled", "hub"), default="bundled", help="default: %(default)s")
     paper.add_argument("--parallel", metavar="DATA", help="parallel texts (default: the scale's own)")
-    paper.add_argument("--captioned", metavar="DATA", help="images with captions (required by --scale hub)")
+    paper.add_argument(
+        "--captioned", metavar="DATA", help="images with captions (default: the bundled scenes; none for --scale hub)"
+    )
     paper.add_argument("--list", action="store_true", help="list tables and figures")
     paper.add_argument("--out", type=Path, metavar="FOLDER", help="default: paper-bundled or paper-hub in the cache")
     add_encoder(parser)

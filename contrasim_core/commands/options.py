@@ -26,7 +26,7 @@ def add_data(parser: ArgumentParser) -> None:
     parser.add_argument("--split", default="test", help="part of a bundled or hub data set (default: test)")
     parser.add_argument("--column", help="column of a table with the texts or images")
     parser.add_argument("--limit", type=int, help="use only the first samples")
-    parser.add_argument("--pooling", choices=POOLINGS, help="default: by the family of the model")
+    parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the model's family")
     parser.add_argument(
         "--dtype",
         choices=get_args(Dtype),

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
     up.add_argument(
         "--host",
         default="127.0.0.1",
-        help="address to listen on; any other than this machine's needs TLS (default: 127.0.0.1)",
+        help="address to listen on; anything but a loopback address needs TLS (default: 127.0.0.1)",
     )
     for name in ("ca", "cert", "key"):
         up.add_argument(f"--tls-{name}", default="", metavar="FILE", help=f"{name} file for mutual TLS")
