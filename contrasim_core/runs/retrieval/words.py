@@ -30,7 +30,7 @@ def words_of_retrieval(result: RetrievalResult, shown: pd.DataFrame) -> Words:
         part = defined[defined["negatives"] == negatives]
         if len(part):
             table = part.groupby("measure", sort=False)[["accuracy", "low", "high"]].mean().reset_index()
-            parts.append(f"against {WORD[negatives]} distractors {leaders(table, what)}")
+            parts.append(f"against {WORD[negatives]} distractors, {leaders(table, what)}")
     title = "; ".join(parts)
     recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
     chance = float(shown["chance"].iloc[0])
