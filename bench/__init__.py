@@ -1,1 +1,1 @@
-"""Speed and memory beside peers, in one process on the same data. Ratios hold on a busy machine; seconds do not."""
+"""Speed and memory against peers, in one process on the same data. Ratios hold on a busy machine; seconds do not."""

@@ -1,4 +1,4 @@
-"""`python -m bench [--quick] [--only cka|families|extraction] [--threads 1]`: our speed and memory beside peers'."""
+"""`python -m bench [--quick] [--only cka|families|extraction] [--threads 1]`: our speed and memory against peers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bench.cka import Size
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes: does it run, not how fast is it")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to test that it runs, not how fast")
     parser.add_argument("--only", choices=("cka", "families", "extraction"))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1, help="of torch, the same for all")
+    parser.add_argument("--threads", type=int, default=1, help="number of torch threads, the same for all")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

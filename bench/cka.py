@@ -28,7 +28,7 @@ class Size:
 
 
 def make_layers(size: Size, seed: int = 0) -> tuple[Layers, Layers]:
-    """Two networks' layers: views of common latents with a decaying spectrum, drifting with depth; float32."""
+    """Make layers of two networks: views of common latents with a decaying spectrum, drifting with depth; float32."""
     generator = torch.Generator().manual_seed(seed)
     rank = size.d // 4
     latent = torch.randn(size.n, rank, generator=generator) * torch.arange(1, rank + 1) ** -0.7
@@ -42,19 +42,19 @@ def make_layers(size: Size, seed: int = 0) -> tuple[Layers, Layers]:
 
 
 def ours(xs: Layers, ys: Layers, measure: str) -> np.ndarray:
-    """This package."""
+    """Run this package."""
     return similarity_grid(xs, ys, measure).values
 
 
 def pytorch_cka(xs: Layers, ys: Layers) -> np.ndarray:
-    """pytorch-cka on centred features: uncentred ones cost it its digits."""
+    """Run pytorch-cka on centred features, because it loses precision on uncentred ones."""
     from cka import cka_from_features
 
     return cka_from_features([x - x.mean(0) for x in xs], [y - y.mean(0) for y in ys]).double().numpy()
 
 
 class Ready(nn.Module):
-    """A network whose layers are given: torch-cka takes no features, only modules to hook."""
+    """A network with given layers, because torch-cka accepts only modules to hook, not features."""
 
     def __init__(self, layers: Layers) -> None:
         super().__init__()
@@ -62,13 +62,13 @@ class Ready(nn.Module):
         self.values = layers
 
     def forward(self, _index: Tensor) -> None:
-        """Let every layer put out its features."""
+        """Make every layer return its features."""
         for layer, values in zip(self.layers, self.values, strict=True):
             layer(values)
 
 
 def torch_cka(xs: Layers, ys: Layers) -> np.ndarray:
-    """torch-cka's own `compare`, with all samples in one batch and centred features."""
+    """Run torch-cka's own `compare`, with all samples in one batch and centred features."""
     from torch_cka import CKA
 
     names = [[f"layers.{index}" for index in range(len(side))] for side in (xs, ys)]
@@ -82,7 +82,7 @@ def torch_cka(xs: Layers, ys: Layers) -> np.ndarray:
 
 
 def by_pairs(xs: Layers, ys: Layers) -> np.ndarray:
-    """The formula as written in papers, for each pair: centre, three products, three norms."""
+    """Compute the formula as written in papers, for each pair: centre, three products, three norms."""
     grid = np.zeros((len(xs), len(ys)))
     for i, x in enumerate(xs):
         for j, y in enumerate(ys):
@@ -92,7 +92,7 @@ def by_pairs(xs: Layers, ys: Layers) -> np.ndarray:
 
 
 def exact(xs: Layers, ys: Layers) -> dict[str, np.ndarray]:
-    """Both estimators in float64, from the textbook formulas."""
+    """Compute both estimators in float64, from the textbook formulas."""
     left, right = ([layer.double() - layer.double().mean(0) for layer in side] for side in (xs, ys))
     n = len(left[0])
 
@@ -109,7 +109,7 @@ def exact(xs: Layers, ys: Layers) -> dict[str, np.ndarray]:
 
 
 def torch_cka_share(layers: int) -> float:
-    """torch-cka takes (1 + 2 L) L products of n x n matrices for L x L layers, and 3 for one pair."""
+    """Return a pair's share: torch-cka needs (1 + 2 L) L products of n x n matrices for L x L layers, and 3 for one."""
     return 3 / ((1 + 2 * layers) * layers)
 
 
@@ -123,21 +123,21 @@ RUNS: dict[str, tuple[Callable[[Layers, Layers], np.ndarray], str]] = {
 
 
 def child(name: str, n: str, d: str, layers: str) -> None:
-    """Run one contestant once and print the memory it takes."""
+    """Run one contestant once and print how much memory it uses."""
     run, _ = RUNS[name]
-    run(*make_layers(Size(50, 8, 2)))  # imports are not counted
+    run(*make_layers(Size(50, 8, 2)))  # exclude imports
     xs, ys = make_layers(Size(int(n), int(d), int(layers)))
     print(peak_over(lambda: run(xs, ys)))
 
 
 def main(size: Size, repeats: int) -> None:
-    """Time, memory and error of every contestant."""
+    """Report time, memory and error of every contestant."""
     # Memory first: on Linux a child starts with the peak of its parent, which has no data yet.
     arguments = (str(size.n), str(size.d), str(size.layers))
     peaks = {name: measured_in_child("cka", name, *arguments) for name in RUNS}
     small = make_layers(Size(50, 8, 2))
     for run, _ in RUNS.values():
-        run(*small)  # imports are not timed
+        run(*small)  # exclude imports
     xs, ys = make_layers(size)
     truth = exact(xs, ys)
     contestants = {name: Contestant(lambda run=run: run(xs, ys)) for name, (run, _) in RUNS.items()}
@@ -159,6 +159,6 @@ def main(size: Size, repeats: int) -> None:
         "contrasim cka.debiased",
         {"max error": errors, "MB over data": memory},
         "pytorch-cka and torch-cka compute the debiased estimator; both get centred features. A run of torch-cka\n"
-        "is one pair in its own compare(); the grid is reckoned from the number of n x n products. A run of the\n"
+        "is one pair in its own compare(); the grid is extrapolated by the number of n x n products. A run of the\n"
         "formula is one row of the grid.",
     )

@@ -1,4 +1,4 @@
-"""Extraction of all layers beside a bare forward pass over the same batches, and beside one sentence at a time."""
+"""Extraction of all layers against a bare forward pass over the same batches, and against one sentence at a time."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ WORDS = ("the", "a", "small", "model", "layer", "sees", "old", "new", "river", "
 
 
 def sentences(count: int) -> list[str]:
-    """Different sentences of 4 to 40 words."""
+    """Make distinct sentences of 4 to 40 words."""
     chosen = random.Random(0)  # noqa: S311
     return [f"{number} " + " ".join(chosen.choices(WORDS, k=chosen.randint(4, 40))) for number in range(count)]
 
 
 def main(count: int, repeats: int) -> None:
-    """Time of `extract` beside the two."""
+    """Report the time of `extract` against the two."""
     found = find_spec(PACKAGE)
     if found is None or found.origin is None:
-        CONSOLE.print(f"(c) left out: {PACKAGE} (requirements-dev.txt) is not installed.")
+        CONSOLE.print(f"(c) skipped: {PACKAGE} (requirements-dev.txt) is not installed.")
         return
     loaded = load_model(resolve_model(Path(found.origin).parent / "model"), device="cpu")
     texts = load_data(sentences(count))
@@ -82,5 +82,5 @@ def main(count: int, repeats: int) -> None:
         contestants,
         "contrasim extract",
         {},
-        f"Tokenising is part of ours, not of the bare forward pass. Largest difference from one by one: {error:.1e}.",
+        f"Only our time includes tokenising. Largest difference from one at a time: {error:.1e}.",
     )

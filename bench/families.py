@@ -1,4 +1,4 @@
-"""CCA, R2-CCA, SVCCA, PWCCA, Procrustes, regression and CKA together, beside mean CCA alone as peers compute it."""
+"""CCA, R2-CCA, SVCCA, PWCCA, Procrustes, regression and CKA together, against mean CCA alone as peers compute it."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ SEVEN = ("cca.mean", "cca.r2", "svcca", "pwcca", "procrustes", "regression.r2", 
 
 
 def ours(xs: Layers, ys: Layers, measures: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """This package."""
+    """Run this package."""
     return {name: grid.values for name, grid in similarity_grids(xs, ys, [closed_form(m) for m in measures]).items()}
 
 
 def svd_per_pair(x: Tensor, y: Tensor) -> float:
-    """As anatome: two thin SVDs of the layers and one of their product, for every pair."""
+    """Compute like anatome: two thin SVDs of the layers and one of their product, for every pair."""
     u = torch.linalg.svd(x - x.mean(0), full_matrices=False)[0]
     v = torch.linalg.svd(y - y.mean(0), full_matrices=False)[0]
     return float(torch.linalg.svdvals(u.T @ v).mean())
 
 
 def qr_per_pair(x: Tensor, y: Tensor) -> float:
-    """The cheapest way pair by pair: two QR decompositions and the singular values of Qx'Qy."""
+    """Compute the cheapest way pair by pair: two QR decompositions and the singular values of Qx'Qy."""
     u, v = torch.linalg.qr(x - x.mean(0))[0], torch.linalg.qr(y - y.mean(0))[0]
     return float(torch.linalg.svdvals(u.T @ v).mean())
 
 
 def whiten(x: Tensor) -> Tensor:
-    """As netrep with caching: every layer is whitened once, by an eigendecomposition of its covariance."""
+    """Whiten like netrep with caching: every layer once, by an eigendecomposition of its covariance."""
     centred = x - x.mean(0)
     values, vectors = torch.linalg.eigh(centred.T @ centred)
     return centred @ (vectors / values.sqrt()) @ vectors.T
 
 
 def netrep_pair(x: Tensor, y: Tensor) -> float:
-    """As netrep's fit and score on whitened layers: a full SVD, then both sides rotated and compared."""
+    """Compute like netrep's fit and score on whitened layers: a full SVD, then both sides rotated and compared."""
     u, _, vt = torch.linalg.svd(x.T @ y)
     return float(((x @ u) * (y @ vt.T)).sum() / x.shape[1])
 
 
 def main(size: Size, repeats: int) -> None:
-    """CPU time of all seven measures beside CCA alone."""
+    """Report the CPU time of all seven measures against CCA alone."""
     xs, ys = make_layers(size)
     wide = [[layer.double() for layer in side] for side in (xs, ys)]
     pairs, layers = size.layers**2, 2 * size.layers
@@ -78,5 +78,5 @@ def main(size: Size, repeats: int) -> None:
         "contrasim, all seven",
         {"difference": {name: f"{abs(contestants[name].result - value):.1e}" for name in peers}},  # type: ignore[operator]
         "netrep's way: each layer whitened once, then a full SVD and two rotations per pair.\n"
-        "Peers run one pair, or one layer, and are multiplied.",
+        "Times of peers are extrapolated from one pair, or one layer.",
     )

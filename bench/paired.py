@@ -1,11 +1,11 @@
-"""Encoders of many pairs at once against one after another, and FAISS against brute force; same data, same run.
+"""Training many encoders at once against one after another, and FAISS against brute force; same data, same run.
 
     python -m bench.paired [--threads 1]
 
-One after another is our own code, an encoder at a time; the plain loop is what one would write, without anything of
-ours. Published code trains both orders of a pair, though the loss is the same for them; we train one. The batched
-training is said to equal the other within a tolerance, which is measured too. Brute force is one matrix of
-all distances and a sort of each row.
+"One after another" is our own code with a single encoder at a time; the plain loop is a straightforward implementation
+without our code. Published code trains both orders of a pair, though their loss is the same; we train one. Batched
+training should equal the other within a tolerance, which is measured too. Brute force is one matrix of all distances
+and a sort of each row.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ ROUNDS = 3
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
-    """Wall and CPU seconds, and what came of it."""
+    """Return wall and CPU seconds, and the result."""
     wall, cpu = time.perf_counter(), time.process_time()
     found = work()
     return time.perf_counter() - wall, time.process_time() - cpu, found
 
 
 def plain(sides: Sides, spec: EncoderSpec, pairs: Sequence[tuple[int, int]], seeds: int) -> None:
-    """The loop that one would write, and that published code has: a module, a loss, an optimiser for each encoder."""
+    """Train with a straightforward loop, as in published code: one module, loss and optimiser per encoder."""
     for (a, b), seed in itertools.product(pairs, range(seeds)):
         torch.manual_seed(seed)
         widths = [sides.width(a), *spec.hidden, spec.out_dim]
@@ -65,7 +65,7 @@ def plain(sides: Sides, spec: EncoderSpec, pairs: Sequence[tuple[int, int]], see
 
 
 def training(rows: int, width: int, spec: EncoderSpec, seeds: int) -> None:
-    """All pairs of languages and seeds: together, each by itself, and by the plain loop."""
+    """Train all pairs of languages and seeds: together, one after another, and with the plain loop."""
     random = torch.Generator().manual_seed(0)
     matrices = tuple(tuple(torch.randn(rows, width, generator=random) for _ in range(LAYERS)) for _ in range(LANGUAGES))
     sides = Sides(matrices, tuple("abcde"[:LANGUAGES]))
@@ -89,13 +89,13 @@ def training(rows: int, width: int, spec: EncoderSpec, seeds: int) -> None:
     CONSOLE.print(
         f"{len(pairs) * seeds:3} encoders, hidden {spec.hidden}, {rows} rows, batch {spec.batch_rows:4}, d = {width}: "
         f"together {np.median(times['together']):6.2f} s; one after another {ratios['one after another']:.2f}x, plain "
-        f"loop {ratios['plain loop']:.2f}x, plain loop over ordered pairs, as published code has it, "
+        f"loop {ratios['plain loop']:.2f}x, plain loop over ordered pairs, as in published code, "
         f"{2 * ratios['plain loop']:.2f}x; weights differ by {worst:.1e} at most"
     )
 
 
 def neighbours(rows: int, width: int, k: int) -> None:
-    """The nearest rows of each row, by FAISS and by sorting all distances."""
+    """Find the nearest rows of each row, with FAISS and by sorting all distances."""
     values = torch.randn(rows, width, generator=torch.Generator().manual_seed(0))
 
     def brute() -> np.ndarray:

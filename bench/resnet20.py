@@ -1,16 +1,16 @@
-"""Layer prediction among eight CIFAR-10 ResNet-20 that others trained, under every measure.
+"""Layer prediction among eight third-party CIFAR-10 ResNet-20s, under every measure.
 
 Five networks (run_8) train the encoders. Seen: new images of those five. Unseen: three networks of another training
-configuration (run_9-2). Trials: for each layer of one network, which of the ten layers of another is most alike?
+configuration (run_9-2). Trials: for each layer of one network, which of the ten layers of another is most similar?
 
     python -m bench.resnet20 --data FOLDER [--seeds 5] [--epochs 30]
 
-FOLDER holds models/resnet20-*.safetensors and images/cifar10_3000_jpg.zip (2,000 training and 1,000 test images).
-Layers are 16, 32 and 64 wide. Encoders (an input head for each width) and most closed-form measures take that as it
-is; for `dot` and `norm`, which need one width, narrow layers are filled up with zeros.
+FOLDER contains models/resnet20-*.safetensors and images/cifar10_3000_jpg.zip (2,000 training and 1,000 test images).
+Layers are 16, 32 and 64 wide. Encoders (with one input head per width) and most closed-form measures accept that; for
+`dot` and `norm`, which need equal widths, narrow layers are padded with zeros.
 
-The shuffled lines are the negative control: every layer's rows in an order of its own, so that nothing but each layer's
-distribution is left. A measure of representations falls to chance there; an encoder that has become a classifier of
+The shuffled lines are the negative control: the rows of every layer are shuffled separately, so that only the layer's
+distribution remains. A measure of representations falls to chance there; an encoder that has become a classifier of
 layers does not.
 """
 
@@ -96,7 +96,7 @@ def load_images(file: Path, part: str) -> tuple[list[str], Tensor]:
 
 
 def extract_all(data: Path, part: str) -> Layers:
-    """Layers by network, spatial means; run_8 first."""
+    """Extract spatial means of the layers by network; run_8 first."""
     ids, images = load_images(data / "images" / "cifar10_3000_jpg.zip", part)
     found: Layers = {}
     for file in sorted((data / "models").glob("resnet20-*.safetensors")):
@@ -109,7 +109,7 @@ def extract_all(data: Path, part: str) -> Layers:
 
 
 def filled(layers: Layers) -> Layers:
-    """The same layers at one width, zeros on the right."""
+    """Pad the layers to one width, with zeros on the right."""
     return {
         model: [
             Activations.of(
@@ -124,7 +124,7 @@ def filled(layers: Layers) -> Layers:
 
 
 def shuffled(layers: Layers) -> Layers:
-    """The same rows, but in every layer in another order: no row meets its own sample any more."""
+    """Shuffle the rows of every layer separately, so that no row is compared with its own sample."""
     random = torch.Generator().manual_seed(0)
     return {
         model: [
@@ -138,7 +138,7 @@ def shuffled(layers: Layers) -> Layers:
 
 
 class Trainer:
-    """Trains the encoders of one kind once, for both protocols, and remembers how long it took."""
+    """Trains the encoders of each kind once, for both protocols, and records how long it took."""
 
     def __init__(self, train: Layers, spec: cs.EncoderSpec, seeds: Sequence[int]) -> None:
         self.train, self.spec, self.seeds = train, spec, seeds
@@ -146,7 +146,7 @@ class Trainer:
         self.seconds: dict[str, float] = {}
 
     def __call__(self, kind: EncoderKind, models: Sequence[str], _progress: Progress = silent) -> list[cs.ContraSim]:
-        """The encoders, trained at the first call."""
+        """Return the encoders, trained on the first call."""
         if kind not in self.encoders:
             started = time.monotonic()
             layers = [self.train[name] for name in models]
@@ -156,7 +156,7 @@ class Trainer:
 
 
 def judge(test: Layers, trainer: Trainer, measures: Sequence[str]) -> Iterator[cs.BenchmarkResult]:
-    """Seen: pairs of the networks trained on; unseen: pairs of the others."""
+    """Yield results on pairs of the networks trained on (seen), and of the others (unseen)."""
     known = {model: layers for model, layers in test.items() if model.startswith("run_8")}
     seen = LayerPrediction(test=known, train=trainer.train, encoders=trainer)
     yield seen.run(measures, ["seen"])
@@ -187,7 +187,7 @@ def main() -> None:
     print(f"{len(test)} networks, {len(LAYERS)} layers, extracted in {time.monotonic() - started:.1f} s", flush=True)
     spec = cs.EncoderSpec(epochs=options.epochs, batch_rows=options.batch_rows)
     equal = [item.id for item in cs.measures() if item.same_width]
-    for part, note in ((False, ""), (True, " (filled up)")):
+    for part, note in ((False, ""), (True, " (padded)")):
         chosen = [item.id for item in cs.measures() if (item.id in equal) == part]
         chosen = [name for name in chosen if name not in ENCODER_KINDS or name in options.kinds]
         first, second = (filled(train), filled(test)) if part else (train, test)

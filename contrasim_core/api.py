@@ -34,25 +34,25 @@ DataLike = str | Path | DatasetRef | Inputs | Sequence[Any] | Tensor
 
 
 def measures() -> tuple[MeasureSpec, ...]:
-    """All measures, closed-form first, with source, range, direction and invariances.
+    """Return all measures, closed-form first, with source, range, direction and invariances.
 
-    The learned ones are templates: `ContraSim(...).fit(...)` makes a measure of them.
+    The learned ones are templates: `ContraSim(...).fit(...)` turns them into measures.
     """
     return (*MEASURES, *LEARNED)
 
 
 def similarity(x: Matrix, y: Matrix, measure: Measure = "cka.linear", **options: float | str) -> float:
-    """How similar two representations of the same samples are.
+    """Return how similar two representations of the same samples are.
 
     Args:
         x: [n, dx], a tensor, an array or nested lists; row i is sample i.
         y: [n, dy].
         measure: id of a closed-form measure, or a trained `ContraSim`.
-        options: of the measure, such as `t=0.4` for `cka.rbf` or `threshold=0.9` for `svcca`.
+        options: options of the measure, such as `t=0.4` for `cka.rbf` or `threshold=0.9` for `svcca`.
 
     Raises:
-        UnknownMeasureError: if there is no such measure.
-        RepresentationError: if a matrix cannot be taken; the message says why.
+        UnknownMeasureError: if no measure has this id.
+        RepresentationError: if a matrix cannot be used; the message says why.
 
     >>> round(similarity([[0.0], [1.0], [2.0]], [[1.0], [3.0], [5.0]]), 6)
     1.0
@@ -91,25 +91,25 @@ def similarity_grid(
     anchors: tuple[Sequence[Matrix | Activations], Sequence[Matrix | Activations]] | None = None,
     **options: float | str,
 ) -> SimilarityGrid:
-    """All layers of one model against all layers of another, factors shared.
+    """Compare all layers of one model with all layers of another, sharing factors between cells.
 
     Args:
         xs: layers of A, [n, d] each, or activations.
-        ys: layers of B on the same samples; `xs` again if left out.
+        ys: layers of B on the same samples; defaults to `xs`.
         measure: id of a closed-form measure, or a trained `ContraSim`.
-        symmetrise: for asymmetric measures, the mean of f(x, y) and f(y, x).
+        symmetrise: for asymmetric measures, return the mean of f(x, y) and f(y, x).
         anchors: for `contrasim.relative`, the same layers on the anchor samples, for each side.
-        options: of the measure.
+        options: options of the measure.
 
     Raises:
-        PairingError: if two activations are of different samples.
-        RepresentationError: if a matrix cannot be taken; the message says which and why.
+        PairingError: if two activations come from different samples.
+        RepresentationError: if a matrix cannot be used; the message says which and why.
     """
     rows: list[Any] = list(xs)
     columns: list[Any] = rows if ys is None else list(ys)
     if anchors is not None:
         if not isinstance(measure, ContraSim):
-            raise SpecError("anchors are for a trained contrasim.relative; closed-form measures have no use for them.")
+            raise SpecError("anchors are only for a trained contrasim.relative; closed-form measures do not use them.")
         first, second = anchors
         rows = _anchored(measure, rows, first, "x")
         columns = rows if ys is None else _anchored(measure, columns, second, "y")
@@ -122,7 +122,7 @@ def _anchored(
 ) -> list[Layer]:
     picked = [encoder.anchors_of(item) if isinstance(item, Activations) else item for item in anchors]
     if len(picked) != len(layers):
-        raise SpecError(f"There are {len(layers)} layers and {len(picked)} sets of anchors. Give one set per layer.")
+        raise SpecError(f"Got {len(layers)} layers and {len(picked)} sets of anchors. Give one set per layer.")
     return [as_layer(item, i, side, reference) for i, (item, reference) in enumerate(zip(layers, picked, strict=True))]
 
 
@@ -140,24 +140,24 @@ def compare(
     progress: Progress = silent,
     **options: float | str,
 ) -> SimilarityGrid:
-    """Two models, layer by layer, on the same data.
+    """Compare two models, layer by layer, on the same data.
 
     Args:
-        a: rows of the grid: a model as `extract` takes it, or activations.
+        a: rows of the grid: a model in any form that `extract` takes, or activations.
         b: columns of the grid.
-        data: as `extract` takes it; not needed for activations.
+        data: as for `extract`; not needed for activations.
         measure: id of a closed-form measure, or a trained `ContraSim`.
-        layers: as `extract` takes them.
-        pooling: as `extract` takes it.
-        limit: only the first samples.
+        layers: as for `extract`.
+        pooling: as for `extract`.
+        limit: use only the first `limit` samples.
         store: where to keep activations; None keeps them in memory.
         device: where to run the models.
-        progress: told as it goes.
-        options: of the measure.
+        progress: called as the work proceeds.
+        options: options of the measure.
 
     Raises:
         PairingError: if the two sides have different samples.
-        ContraSimError: whatever else cannot be used; the message says what to do.
+        ContraSimError: if anything else cannot be used; the message says what to do.
     """
     sides: list[list[Activations]] = []
     for model in cast(tuple[Any, Any], (a, b)):
@@ -166,7 +166,7 @@ def compare(
             continue
         if data is None:
             raise SpecError("compare needs data to run the models on. Give a data set, texts or images.")
-        found = extract(
+        activations = extract(
             model,
             data,
             layers=layers,
@@ -176,7 +176,7 @@ def compare(
             device=device,
             progress=progress,
         )
-        sides.append(found)
+        sides.append(activations)
     spec = _spec(measure, options)
     return similarity_grids(sides[0], sides[1], [spec], on_undefined="nan")[spec.id]
 
@@ -196,35 +196,35 @@ def benchmark(
     device: str = "auto",
     progress: Progress = silent,
 ) -> BenchmarkResult:
-    """Which measure finds the corresponding layers of models that differ in their initialisation?
+    """Test which measure finds the corresponding layers of models that differ in their initialisation.
 
-    Bundled models have a shorter way: `python -m contrasim_core bench layer-prediction --models digits-vit`.
+    For bundled models there is a shortcut: `python -m contrasim_core bench layer-prediction --models digits-vit`.
 
     Args:
         task: the benchmark.
-        test: layers on the test samples, by model or in one list.
+        test: layers on the test samples, keyed by model or in one list.
         train: layers on the training samples, of the same models; needed by learned measures.
         transfer_test: layers on a second data set; needed by the protocol `transfer`.
         measures: ids, closed-form and learned.
         protocols: `seen`, `unseen`, `transfer`.
         pairs: all ordered pairs of models, or `disjoint` ones as in the paper.
-        unseen_models: how many models at the end of the list `unseen` keeps from training.
+        unseen_models: how many models at the end of the list `unseen` holds out of training.
         encoder: training options of learned measures; its kind and seed are set by `measures` and `seeds`.
         seeds: encoder seeds.
         device: where to train.
-        progress: told as it goes.
+        progress: called as the work proceeds.
     """
     from contrasim_core.runs.layer_prediction.task import LayerPrediction
 
     if task != "layer-prediction":
-        raise SpecError(f"No benchmark {task!r}. It can be: 'layer-prediction'.")
+        raise SpecError(f"Unknown benchmark {task!r}. It can be: 'layer-prediction'.")
     groups = [_by_model(part) for part in (test, train, transfer_test)]
     judged, trained, transferred = groups
     if not judged:
-        raise SpecError("benchmark needs test activations: layers of two or more models. None were given.")
+        raise SpecError("benchmark needs test activations: layers of two or more models. It got none.")
 
     def encoders(kind: EncoderKind, models: Sequence[str], step: Progress) -> list[ContraSim]:
-        assert trained is not None  # noqa: S101 - else this function is not given
+        assert trained is not None  # noqa: S101 - otherwise this function is not passed on
         spec = (encoder or EncoderSpec()).replace(encoder=kind)
         return ContraSim.fit_seeds(spec, seeds, [trained[name] for name in models], device=device, progress=step)
 

@@ -1,30 +1,30 @@
-"""Every error and warning that is meant for the user's eyes; anything else is a bug and must crash.
+"""Every error and warning that is meant for the user; anything else is a bug and must crash.
 
 ContraSimError
-├── SpecError                  an option has a value it cannot have
+├── SpecError                  an option has an invalid value
 │   ├── UnknownMeasureError    no such measure id
 │   ├── UnknownModelError      no such bundled model, folder or hub id
 │   ├── UnknownDataError       no such bundled data set, file or hub id
 │   └── LayerError             the model has no such layer or module
-├── DataError                  the data were found but cannot be used
-├── ModelLoadError             the model was found but cannot be loaded
-├── RepresentationError        a matrix that a measure cannot take
+├── DataError                  the data exist but cannot be used
+├── ModelLoadError             the model exists but cannot be loaded
+├── RepresentationError        a matrix that a measure cannot use
 │   ├── ShapeError             not [n, d], unequal rows, unequal widths
 │   ├── NotFiniteError         NaN or infinity
 │   ├── ConstantLayerError     no variance: every row is the same
 │   └── TooFewSamplesError     fewer rows than the measure is defined for
 ├── PairingError               two representations of different samples
-├── EncoderError               an encoder used on what it was not made for
-├── OutOfMemoryError           does not fit, even after the batch was halved
+├── EncoderError               an encoder is untrained, or does not suit the input
+├── OutOfMemoryError           the work does not fit, even with the smallest batch
 ├── StoreError
-│   ├── MissingArtifactError   nothing under that key
-│   ├── DamagedArtifactError   checksum or file is wrong
+│   ├── MissingArtifactError   nothing is stored under that key
+│   ├── DamagedArtifactError   a file is missing, truncated or has the wrong checksum
 │   └── ForeignFormatError     written by a version with another format
-├── EngineError                the scheduler or worker is not there, or refused
+├── EngineError                the scheduler or worker is unreachable, or refused
 └── RunCancelled               the user asked to stop
 
 ContraSimWarning (UserWarning)
-├── FewSamplesWarning          n <= d: a CCA-like number says nothing
+├── FewSamplesWarning          n <= d: a CCA-like value carries no information
 └── UnseenModelWarning         a plain encoder scores a model it was not trained on
 """
 
@@ -32,11 +32,11 @@ from __future__ import annotations
 
 
 class ContraSimError(Exception):
-    """Root of all errors that say what was expected, what came and what to do."""
+    """Base of all user-facing errors, which say what was expected, what came instead and what to do."""
 
 
 class SpecError(ContraSimError, ValueError):
-    """An option has a value it cannot have."""
+    """An option has an invalid value."""
 
 
 class UnknownMeasureError(SpecError):
@@ -44,11 +44,11 @@ class UnknownMeasureError(SpecError):
 
 
 class UnknownModelError(SpecError):
-    """No bundled model, local folder or hub id answers to this name."""
+    """No bundled model, local folder or hub id has this name."""
 
 
 class UnknownDataError(SpecError):
-    """No bundled data set, file or hub id answers to this name."""
+    """No bundled data set, file or hub id has this name."""
 
 
 class LayerError(SpecError):
@@ -56,27 +56,27 @@ class LayerError(SpecError):
 
 
 class DataError(ContraSimError):
-    """The data were found but cannot be used."""
+    """The data exist but cannot be used."""
 
 
 class ModelLoadError(ContraSimError):
-    """The model was found but cannot be loaded."""
+    """The model exists but cannot be loaded."""
 
 
 class RepresentationError(ContraSimError, ValueError):
-    """A matrix that a measure cannot take."""
+    """A matrix that a measure cannot use."""
 
 
 class ShapeError(RepresentationError):
-    """Not [n, d], or unequal numbers of rows, or unequal widths where equal ones are needed."""
+    """A shape other than [n, d], unequal numbers of rows, or unequal widths where they must be equal."""
 
 
 class NotFiniteError(RepresentationError):
-    """The matrix holds NaN or infinity."""
+    """The matrix contains NaN or infinity."""
 
 
 class ConstantLayerError(RepresentationError):
-    """Every row of the representation is the same, so no similarity is defined."""
+    """Every row of the representation is the same, so similarity is undefined."""
 
 
 class TooFewSamplesError(RepresentationError):
@@ -88,11 +88,11 @@ class PairingError(ContraSimError):
 
 
 class EncoderError(ContraSimError):
-    """An encoder is used on something it was not made for, or before it was trained."""
+    """An encoder is used before it was trained, or on input that it does not suit."""
 
 
 class OutOfMemoryError(ContraSimError):
-    """The work does not fit in memory, even after the batch was halved as far as it goes."""
+    """The work does not fit in memory, even with the smallest possible batch."""
 
 
 class StoreError(ContraSimError):
@@ -104,15 +104,15 @@ class MissingArtifactError(StoreError):
 
 
 class DamagedArtifactError(StoreError):
-    """A stored file is missing, cut short, or does not have the checksum it was written with."""
+    """A stored file is missing, truncated, or does not match its checksum."""
 
 
 class ForeignFormatError(StoreError):
-    """The artifact was written in a format this version does not read."""
+    """The artifact was written in a format that this version cannot read."""
 
 
 class EngineError(ContraSimError):
-    """The scheduler or the worker cannot be reached, or refused the request."""
+    """The scheduler or a worker cannot be reached, or refused the request."""
 
 
 class RunCancelled(ContraSimError):
@@ -120,12 +120,12 @@ class RunCancelled(ContraSimError):
 
 
 class ContraSimWarning(UserWarning):
-    """Root of all warnings about numbers that should not be taken at face value."""
+    """Base of all warnings about numbers that should not be taken at face value."""
 
 
 class FewSamplesWarning(ContraSimWarning):
-    """n <= d: measures that are invariant to every linear map are close to 1 whatever the data."""
+    """n <= d: measures that are invariant to every linear map are close to 1 for any data."""
 
 
 class UnseenModelWarning(ContraSimWarning):
-    """A plain encoder scores a model that was not among those it was trained on."""
+    """A plain encoder scores a model that it was not trained on."""

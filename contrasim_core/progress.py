@@ -8,10 +8,10 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Progress(Protocol):
-    """Called now and then with the work done, the work in total and what is being done.
+    """A function that is called now and then with the work done, the total work and the current step.
 
-    Facts are numbers worth keeping beside the message, such as the loss of an epoch, for live curves.
-    A call may raise `RunCancelled`; the caller lets it pass, so that calling it often makes a run cancellable.
+    Facts are numbers to record along with the message, such as the loss of an epoch, for live curves.
+    A call may raise `RunCancelled`, which callers must not catch: a run can be cancelled as often as it reports.
     """
 
     def __call__(self, done: float, total: float, message: str, /, **facts: float) -> None:
@@ -19,11 +19,11 @@ class Progress(Protocol):
 
 
 def silent(_done: float, _total: float, _message: str, /, **_facts: float) -> None:
-    """Report to nobody."""
+    """Report nothing."""
 
 
 def share(progress: Progress, part: int, parts: int, prefix: str = "") -> Progress:
-    """A progress for step `part` (from 0) of `parts` equal steps, which fills only its share of the whole."""
+    """Return a progress for step `part` (from 0) of `parts` equal steps, which fills only its share of the whole."""
 
     def report(done: float, total: float, message: str, /, **facts: float) -> None:
         progress(part + (done / total if total else 1.0), parts, f"{prefix}{message}", **facts)
@@ -32,13 +32,13 @@ def share(progress: Progress, part: int, parts: int, prefix: str = "") -> Progre
 
 
 def eta_seconds(started: float, done: float, total: float, now: float | None = None) -> float | None:
-    """Seconds still to go if the rest runs as fast as what is done; None before anything is done.
+    """Estimate the seconds left if the rest runs as fast as what is done; None before anything is done.
 
     Args:
         started: `time.monotonic()` at the start.
         done: units finished.
-        total: units in all.
-        now: `time.monotonic()` now; taken if None.
+        total: all units.
+        now: `time.monotonic()` now; defaults to the clock.
     """
     if done <= 0 or total <= 0:
         return None

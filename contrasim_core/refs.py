@@ -12,7 +12,7 @@ DataKind = Literal["bundled", "file", "hub", "inline"]
 Tower = Literal["auto", "text", "vision"]
 Modality = Literal["text", "image"]
 Pooling = Literal["cls", "mean", "last", "word", "spatial-mean"]
-"""How the positions of one input become one row: see README, "Words"."""
+"""How the positions of one input become one row: see "Words" in the README."""
 Dtype = Literal["float32", "float16", "bfloat16"]
 POOLING_NAMES: dict[str, str] = {
     "cls": "[CLS] token",
@@ -25,7 +25,7 @@ POOLING_NAMES: dict[str, str] = {
 
 
 def digest(parts: Iterable[bytes | str]) -> str:
-    """Sixteen hex digits that change when any part, or the order of the parts, changes."""
+    """Return sixteen hex digits that change when any part, or the order of the parts, changes."""
     hasher = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -36,7 +36,7 @@ def digest(parts: Iterable[bytes | str]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRef:
-    """A model, pinned: `fingerprint` is a digest of its weights and configuration, or the hub commit."""
+    """A pinned model: `fingerprint` is a digest of its weights and configuration, or the hub commit."""
 
     name: str
     kind: ModelKind
@@ -46,14 +46,14 @@ class ModelRef:
 
     @property
     def label(self) -> str:
-        """How figures and tables call this model."""
+        """The name of this model in figures and tables."""
         short = self.name.rstrip("/").rsplit("/", 1)[-1] if self.kind == "folder" else self.name
         return short if self.tower == "auto" else f"{short} ({self.tower})"
 
 
 @dataclass(frozen=True, order=True)
 class LayerRef:
-    """A place in a model where a representation is taken.
+    """The place in a model that a representation is taken from.
 
     For Hugging Face models index 0 is the output of the embeddings and index k the output of block k.
     For other modules the index counts the requested modules in order of execution.
@@ -65,7 +65,7 @@ class LayerRef:
 
     @property
     def label(self) -> str:
-        """Short text for an axis."""
+        """A short text for an axis."""
         if self.name == f"projection {self.index}":
             return "projection"
         return str(self.index) if self.name in ("embeddings", f"block {self.index}") else self.name
@@ -75,19 +75,19 @@ class LayerRef:
 
 
 def layer_refs(model: str, names: Sequence[str]) -> list[LayerRef]:
-    """References for `embeddings`, `block k` and `projection k`, which say their index, or for modules in order."""
-    found = []
+    """Return references for `embeddings`, `block k` and `projection k`, or for modules, numbered in order."""
+    refs = []
     for place, name in enumerate(names):
         word, _, number = name.partition(" ")
-        told = word in ("block", "projection") and number.isdigit()
-        index = 0 if name == "embeddings" else int(number) if told else place
-        found.append(LayerRef(model, index, name))
-    return found
+        numbered = word in ("block", "projection") and number.isdigit()
+        index = 0 if name == "embeddings" else int(number) if numbered else place
+        refs.append(LayerRef(model, index, name))
+    return refs
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetRef:
-    """A data set, pinned: `fingerprint` is a digest of the content or of the version it is made from."""
+    """A pinned data set: `fingerprint` is a digest of the content, or of the version of the library it is made from."""
 
     name: str
     kind: DataKind
@@ -99,7 +99,7 @@ class DatasetRef:
 
     @property
     def label(self) -> str:
-        """How figures and tables call this data set."""
+        """The name of this data set in figures and tables."""
         short = self.name.rstrip("/").rsplit("/", 1)[-1] if self.kind == "file" else self.name
         return f"{short} ({self.split}, first {self.limit})" if self.limit else f"{short} ({self.split})"
 
@@ -112,7 +112,7 @@ class SampleSet:
 
     Attributes:
         ids: one id per row, unique.
-        fingerprint: digest of the ids and, where the inputs are known, of their content.
+        fingerprint: digest of the ids and, if the inputs are known, of their content.
     """
 
     ids: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What all results share: provenance, and JSON with a format number. Names no kind of run; no torch."""
+"""What all results share: provenance, and JSON with a format number. Names no kind of run; imports no torch."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from contrasim_core.refs import LayerRef
 RESULT_FORMAT = 1
 
 
-SHARES = ("accuracy", "low", "high")  # NaN where a measure is undefined; JSON has no NaN
+SHARES = ("accuracy", "low", "high")  # NaN if a measure is undefined; JSON has no NaN
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a number can depend on."""
-    found = {}
+    """Return the versions of the libraries that a number can depend on."""
+    installed = {}
     for package in ("torch", "transformers", "numpy", "scikit-learn"):
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, arrays, tuples and non-finite numbers as JSON can hold them; NaN and infinity become None."""
+    """Convert dataclasses, arrays, tuples and numbers to what JSON can represent; NaN and infinity become None."""
     if isinstance(value, np.ndarray):
         return plain(value.tolist())
     if isinstance(value, LayerRef):
@@ -59,10 +59,10 @@ def read_json(path: Path) -> dict[str, Any]:
         ForeignFormatError: if it was written in another format.
     """
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    found = data.pop("format", None)
-    if found != RESULT_FORMAT:
+    number = data.pop("format", None)
+    if number != RESULT_FORMAT:
         raise ForeignFormatError(
-            f"{path.name} in {path.parent.name} has format {found}; this version reads {RESULT_FORMAT}. "
+            f"{path.name} in {path.parent.name} has format {number}; this version reads format {RESULT_FORMAT}. "
             "Delete that folder and run it again."
         )
     return data

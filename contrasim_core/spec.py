@@ -1,7 +1,7 @@
-"""What a run is asked to do: frozen, checked, and keyed by its content. Names no kind of run; standard library only.
+"""The request behind a run: frozen, checked, and keyed by its content. Names no kind of run; standard library only.
 
-A spec says *what* to compute and never *where*: device, batch size and number of threads are not in it, because they
-change the result by no more than rounding. Same spec, same key; every field changes the key.
+A spec says *what* to compute and never *where*: it leaves out device, batch size and number of threads, because they
+change the result only by rounding. Equal specs have equal keys; every field changes the key.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SPEC_FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Base of all specs: literal fields are checked on creation, and the key is a digest of everything."""
+    """The base of all specs: literal fields are checked on creation, and the key is a digest of every field."""
 
     kind: ClassVar[str] = "spec"
     revision: ClassVar[int] = 1
-    """Raised when the same spec gives other results than before: what was kept of it is then not used again."""
+    """Incremented when the same spec yields other results than before, so that stored results are not reused."""
 
     def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
@@ -34,16 +34,16 @@ class Spec:
 
     @property
     def key(self) -> str:
-        """Sixteen hex digits: the digest of the kind, the format number and every field."""
+        """The digest of the kind, the format number and every field, as sixteen hex digits."""
         kind = self.kind if self.revision == 1 else f"{self.kind} {self.revision}"
         return digest([json.dumps({"format": SPEC_FORMAT, "kind": kind, **asdict(self)}, sort_keys=True)])
 
     def to_json(self) -> str:
-        """The spec as JSON text that `spec_from_json` reads back."""
+        """Return the spec as JSON text that `spec_from_json` reads."""
         return json.dumps({"format": SPEC_FORMAT, "kind": self.kind, "spec": asdict(self)}, sort_keys=True, indent=1)
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some fields changed, checked again."""
+        """Return a copy with some fields changed, checked again."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         return type(self)(**{**values, **changes})
 
@@ -52,12 +52,12 @@ def check_literal(owner: str, name: str, hint: Any, value: Any) -> None:
     """Refuse a value that its `Literal` type does not allow."""
     options = _literal_options(hint)
     if options and value not in options:
-        known = ", ".join(repr(option) for option in options)
-        raise SpecError(f"{owner}.{name} is {value!r}. It can be: {known}.")
+        allowed = ", ".join(repr(option) for option in options)
+        raise SpecError(f"{owner}.{name} is {value!r}. It can be: {allowed}.")
 
 
 def _literal_options(hint: Any) -> tuple[Any, ...]:
-    """The values a `Literal` (or a union of nothing but literals and None) allows; empty for other types."""
+    """Return the values that a `Literal` (or a union of only literals and None) allows; empty for other types."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     if get_origin(hint) in (Union, types.UnionType):
@@ -73,20 +73,21 @@ def require(condition: bool, message: str) -> None:  # noqa: FBT001 - an asserti
 
 
 def spec_from_json(text: str, classes: Iterable[type[Spec]]) -> Spec:
-    """The spec that `to_json` wrote.
+    """Read the spec that `to_json` wrote.
 
     Args:
         text: JSON.
-        classes: the specs it may be.
+        classes: the classes of spec to accept.
 
     Raises:
-        SpecError: if the text is not a spec of this format, or of another class.
+        SpecError: if the text is not a spec of this format and one of these classes.
     """
     try:
         data = json.loads(text)
         known = {spec.kind: spec for spec in classes}
         require(
-            data["format"] == SPEC_FORMAT, f"This spec has format {data['format']}; this version reads {SPEC_FORMAT}."
+            data["format"] == SPEC_FORMAT,
+            f"This spec has format {data['format']}; this version reads format {SPEC_FORMAT}.",
         )
         spec: Spec = decode(known[data["kind"]], data["spec"])
     except (KeyError, TypeError, AttributeError, StopIteration, json.JSONDecodeError) as error:
@@ -95,7 +96,7 @@ def spec_from_json(text: str, classes: Iterable[type[Spec]]) -> Spec:
 
 
 def decode(hint: Any, value: Any) -> Any:
-    """Rebuild dataclasses and tuples from what JSON made of them, by the declared type."""
+    """Rebuild dataclasses and tuples from their JSON form, guided by the declared type."""
     if is_dataclass(hint) and isinstance(hint, type):
         hints = typing.get_type_hints(hint)
         unknown = set(value) - {item.name for item in fields(hint)}

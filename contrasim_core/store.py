@@ -1,6 +1,6 @@
 """Content-addressed artifacts on disk: `<root>/<kind>/<key>/` with a manifest, written whole or not at all.
 
-An artifact that is made in one go is written to a temporary folder that is then renamed. Activations are made shard
+An artifact that is made in one step is written to a temporary folder, which is then renamed. Activations are made shard
 by shard (see `shards`); their manifest is written last, so a folder without one is unfinished work, not a result.
 """
 
@@ -32,10 +32,10 @@ DRAFT_SECONDS = 3600  # a temporary folder older than this was left by a process
 
 
 def checkout_of(package: Path) -> Path | None:
-    """The folder of the checkout that a package lies in; None if it is installed, with the dashboard inside it."""
+    """Return the checkout that contains a package; None if the package is installed, with the dashboard inside it."""
     folder = package.parent
-    beside = all((folder / name).is_file() for name in ("pyproject.toml", "app.py"))
-    return folder if beside and not (package / "_dashboard").is_dir() else None
+    is_checkout = all((folder / name).is_file() for name in ("pyproject.toml", "app.py"))
+    return folder if is_checkout and not (package / "_dashboard").is_dir() else None
 
 
 PACKAGE = Path(__file__).resolve().parent
@@ -46,7 +46,7 @@ EXAMPLE = CHECKOUT / "cache" / "example" if CHECKOUT else DASHBOARD / "example"
 
 
 def default_root() -> Path:
-    """`$CONTRASIM_CACHE`, or `cache` in a checkout, or the user's folder for caches; never beside installed code."""
+    """Return `$CONTRASIM_CACHE`, `cache` in a checkout, or the user's cache folder; never inside installed code."""
     chosen = os.environ.get("CONTRASIM_CACHE")
     if chosen:
         return Path(chosen).expanduser()
@@ -58,14 +58,14 @@ class Entry:
     """One artifact, finished or not.
 
     Attributes:
-        kind: of its spec.
-        key: of its spec.
+        kind: kind of its spec.
+        key: key of its spec.
         title: one line about it.
         size: bytes on disk.
         created: seconds since 1970.
         used: when it was last read.
         complete: whether it is finished.
-        bundled: whether it is part of the example that comes with the code.
+        bundled: whether it belongs to the example that ships with the code.
     """
 
     kind: str
@@ -79,22 +79,22 @@ class Entry:
 
 
 class Store:
-    """Artifacts under one root; the bundled example is read where the root has nothing."""
+    """Artifacts under one root; the bundled example is the fallback for what the root lacks."""
 
     def __init__(self, root: str | Path | None = None, *, example: Path | None = EXAMPLE) -> None:
         self.root = Path(root).expanduser().resolve() if root is not None else default_root().resolve()
         self._example = example
 
     def folder(self, kind: str, key: str) -> Path:
-        """Where an artifact of this kind and key is, or would be.
+        """Return where an artifact of this kind and key is, or would be.
 
         Raises:
-            MissingArtifactError: if the kind or the key is no plain name: nothing outside the store is ever touched.
+            MissingArtifactError: if kind or key is not a plain name; nothing outside the store is ever touched.
         """
         return self.root / _plain_name(kind) / _plain_name(key)
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The folder of a finished artifact, here or in the example; None if there is none.
+        """Return the folder of a finished artifact, here or in the example; None if it does not exist.
 
         Raises:
             ForeignFormatError: if it was written in another format.
@@ -108,18 +108,18 @@ class Store:
         return None
 
     def need(self, kind: str, key: str) -> Path:
-        """As `find`.
+        """Return the same as `find`, but raise an error if the artifact does not exist.
 
         Raises:
-            MissingArtifactError: if there is none.
+            MissingArtifactError: if it does not exist.
         """
         folder = self.find(kind, key)
         if folder is None:
-            raise MissingArtifactError(f"There is no {kind} {key} in {self.root}. Run it again, or check the link.")
+            raise MissingArtifactError(f"No {kind} {key} in {self.root}. Run it again, or check the link.")
         return folder
 
     def write(self, spec: Spec, title: str, fill: Callable[[Path], None]) -> Path:
-        """Write an artifact in one go: `fill` puts files into a temporary folder, which then takes its place."""
+        """Write an artifact in one step: `fill` writes into a temporary folder, which is then moved into place."""
         target = self.folder(spec.kind, spec.key)
         draft = target.parent / f".{spec.key}-{uuid.uuid4().hex[:8]}"
         try:
@@ -135,7 +135,7 @@ class Store:
         return target
 
     def write_manifest(self, folder: Path, spec: Spec, title: str, **facts: object) -> None:
-        """Declare a folder finished."""
+        """Mark a folder as finished."""
         manifest = {
             "format": STORE_FORMAT,
             "kind": spec.kind,
@@ -150,19 +150,19 @@ class Store:
             write_atomic(folder / MANIFEST, json.dumps(manifest, indent=1))
 
     def manifest(self, kind: str, key: str) -> dict[str, object]:
-        """The manifest of a finished artifact.
+        """Return the manifest of a finished artifact.
 
         Raises:
-            MissingArtifactError: if there is none.
+            MissingArtifactError: if it does not exist.
         """
         manifest: dict[str, object] = json.loads((self.need(kind, key) / MANIFEST).read_text(encoding="utf-8"))
         return manifest
 
     @contextmanager
     def lock(self, kind: str, key: str) -> Iterator[None]:
-        """Held while an artifact is being made, so that two processes never make the same one.
+        """Hold a lock while an artifact is made, so that two processes never make the same one.
 
-        The operating system frees it when its holder dies, however it dies.
+        The operating system releases it when the process that holds it dies, for whatever reason.
         """
         path = self.root / "locks" / f"{_plain_name(kind)}-{_plain_name(key)}.lock"
         lock = FileLock(path)
@@ -175,7 +175,7 @@ class Store:
             lock.release()
 
     def entries(self, kinds: Sequence[str] | None = None) -> list[Entry]:
-        """All artifacts, or those of these kinds, the most recently used first."""
+        """Return all artifacts, or those of these kinds, most recently used first."""
         found = [
             self._entry(folder, bundled=root == self._example)
             for root in (self.root, self._example)
@@ -189,18 +189,18 @@ class Store:
         """Delete an artifact; the bundled example cannot be deleted.
 
         Raises:
-            MissingArtifactError: if there is none.
+            MissingArtifactError: if it does not exist.
         """
         folder = self.folder(kind, key)
         if not folder.is_dir():
-            raise MissingArtifactError(f"There is no {kind} {key} in {self.root}.")
+            raise MissingArtifactError(f"No {kind} {key} in {self.root}.")
         with self.lock(kind, key):
-            shutil.rmtree(folder, ignore_errors=not folder.is_dir())  # another process may have been faster
+            shutil.rmtree(folder, ignore_errors=not folder.is_dir())  # another process may have deleted it first
 
     def prune(self, max_bytes: int) -> list[Entry]:
-        """Delete the least recently used artifacts until the rest fits into `max_bytes`; returns what was deleted.
+        """Delete the least recently used artifacts until the rest fits into `max_bytes`; return what was deleted.
 
-        Temporary folders that a process left when it died are deleted too.
+        Temporary folders of processes that died are deleted too.
         """
         self._sweep()
         own = [entry for entry in self.entries() if not entry.bundled]
@@ -236,15 +236,15 @@ class Store:
                 f"The manifest of {folder.parent.name} {folder.name} is damaged. Delete {folder / MANIFEST} and run it "
                 "again."
             )
-        found = manifest.get("format")
-        if found != STORE_FORMAT:
+        number = manifest.get("format")
+        if number != STORE_FORMAT:
             raise ForeignFormatError(
-                f"{folder.parent.name} {folder.name} was written in store format {found}; this version reads "
+                f"{folder.parent.name} {folder.name} was written in store format {number}; this version reads format "
                 f"{STORE_FORMAT}. Delete {folder} and run it again."
             )
 
     def _touch(self, folder: Path) -> None:
-        """Remember that it was used, for pruning; a read-only store does without."""
+        """Record that it was used, for pruning; skipped in a read-only store."""
         if self.root in folder.parents:
             try:
                 (folder / "used").touch()
@@ -259,14 +259,14 @@ class Store:
 
 
 def _plain_name(name: str) -> str:
-    """The name itself, if it cannot lead out of its folder."""
+    """Return the name if it cannot point outside its folder."""
     if not re.fullmatch(r"\w[\w.-]*", name):
-        raise MissingArtifactError(f"{name!r} is no name of an artifact. Keys are sixteen hex digits.")
+        raise MissingArtifactError(f"{name!r} is not the name of an artifact. Keys are sixteen hex digits.")
     return name
 
 
 def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
-    """The manifest, or an empty one and why: the folder is unfinished, or its manifest damaged."""
+    """Return the manifest, or an empty one and why: the folder is unfinished, or its manifest is damaged."""
     path = folder / MANIFEST
     if not path.is_file():
         return {}, "(unfinished)"
@@ -279,22 +279,22 @@ def read_manifest(folder: Path) -> tuple[dict[str, Any], str]:
 
 @contextmanager
 def writing(what: str, root: Path) -> Iterator[None]:
-    """Name what could not be written, and where: the disk is full, or the folder is not ours.
+    """Say what could not be written and where, for example on a full disk or without permission.
 
     Raises:
-        StoreError: in place of any error of the operating system.
+        StoreError: instead of any error of the operating system.
     """
     try:
         yield
     except OSError as error:
         raise StoreError(
-            f"{what} cannot be written to {root}: {error.strerror or error}. Make room there (`contrasim cache "
-            "prune`), or choose another folder with CONTRASIM_CACHE; what was finished before is kept."
+            f"{what} cannot be written to {root}: {error.strerror or error}. Free some space (`contrasim cache "
+            "prune`) or choose another folder with CONTRASIM_CACHE. Finished results are kept."
         ) from error
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that readers see the old content or the new, never a part."""
+    """Write a text file so that readers see either the old content or the new, never a partial file."""
     draft = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
     try:
         draft.write_text(text, encoding="utf-8")

@@ -26,7 +26,7 @@ def bench(tmp_path, **options):
 def test_every_table_and_figure_of_the_paper_is_there():
     names = [item.name for item in paper.ITEMS]
     assert names == [*(f"table-{number}" for number in range(1, 9)), "figure-4", "figure-5"]
-    with pytest.raises(SpecError, match=r"has no 'table-9' here\. There are: table-1, "):
+    with pytest.raises(SpecError, match=r"Unknown table or figure 'table-9'\. It can be: table-1, "):
         paper.item("table-9")
 
 
@@ -138,7 +138,7 @@ def test_layer_tables_of_the_hub_have_the_papers_columns_under_ours(tmp_path):
 def test_what_was_not_published_is_said(tmp_path):
     options = bench(tmp_path, scale="hub")
     assert options.source("vision models") is None
-    with pytest.raises(SpecError, match=r"name the images with captions \(--captioned\): a folder, a zip, or a hub"):
+    with pytest.raises(SpecError, match=r"give images with captions \(--captioned\): a folder, a zip, or a hub"):
         paper.make(["figure-4"], options, tmp_path / "out")
 
 

@@ -186,7 +186,8 @@ def test_foreign_format_is_refused_with_advice(found, tmp_path):
     path.write_text(json.dumps({"format": found, "grids": {}}))
     with pytest.raises(
         ForeignFormatError,
-        match=rf"^result\.json in 0123 has format {found}; this version reads 1\. Delete that folder and run it again",
+        match=rf"^result\.json in 0123 has format {found}; this version reads format 1\. "
+        r"Delete that folder and run it again",
     ):
         read_json(path)
 

@@ -61,7 +61,7 @@ def test_failed_write_is_named_and_leaves_nothing(error, store):
         raise error
 
     with pytest.raises(
-        StoreError, match=rf"comparison {SPEC.key} cannot be written to .*: {error.strerror}\. Make room"
+        StoreError, match=rf"comparison {SPEC.key} cannot be written to .*: {error.strerror}\. Free some space"
     ):
         store.write(SPEC, "title", broken)
     assert names(store.root / "comparison") == [OTHER.key]
@@ -139,9 +139,7 @@ def test_write_atomic_leaves_the_old_text_when_it_fails(tmp_path, monkeypatch):
 
 
 def test_missing_artifact_is_told(store):
-    with pytest.raises(
-        MissingArtifactError, match=rf"There is no comparison {SPEC.key} in .*\. Run it again, or check"
-    ):
+    with pytest.raises(MissingArtifactError, match=rf"^No comparison {SPEC.key} in .*\. Run it again, or check"):
         store.need(SPEC.kind, SPEC.key)
     with pytest.raises(MissingArtifactError):
         store.manifest(SPEC.kind, SPEC.key)
@@ -153,7 +151,7 @@ def test_missing_artifact_is_told(store):
 def test_nothing_outside_the_store_is_touched(key, store):
     store.write(SPEC, "title", fill)
     for verb in (store.find, store.need, store.remove, store.manifest):
-        with pytest.raises(MissingArtifactError, match="is no name of an artifact"):
+        with pytest.raises(MissingArtifactError, match="is not the name of an artifact"):
             verb("comparison", key)
     with pytest.raises(MissingArtifactError):
         store.remove(key, SPEC.key)
@@ -165,7 +163,7 @@ def test_foreign_format_is_refused_with_advice(store):
     manifest = json.loads((folder / MANIFEST).read_text())
     (folder / MANIFEST).write_text(json.dumps({**manifest, "format": 7}))
     with pytest.raises(
-        ForeignFormatError, match=r"was written in store format 7; this version reads 1\. Delete .* and"
+        ForeignFormatError, match=r"was written in store format 7; this version reads format 1\. Delete .* and"
     ):
         store.find(SPEC.kind, SPEC.key)
 

@@ -1,1 +1,1 @@
-"""Representations: how they are taken from a model, held and kept."""
+"""Representations: how they are extracted from a model, passed around and stored."""

@@ -1,4 +1,4 @@
-"""Samples as batches a model can take: tokenised texts, preprocessed images, or tensors as they are."""
+"""Samples as batches for a model: tokenised texts, preprocessed images, or tensors unchanged."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Batch:
     Attributes:
         arguments: keyword arguments of the model, or a single positional tensor under the key ``""``.
         positions: for pooling.
-        rows: rows that each sample of the batch will give.
-        ids: their ids, in order.
+        rows: number of rows that each sample of the batch yields.
+        ids: row ids, in order.
     """
 
     arguments: dict[str, Tensor]
@@ -40,24 +40,24 @@ class Batches(Protocol):
     samples: SampleSet
 
     def plan(self, start: int, stop: int, size: int) -> list[list[int]]:
-        """Numbers of the samples `start` to `stop`, in batches of at most `size`, alike ones together."""
+        """Group the samples `start` to `stop` into batches of at most `size`, with similar ones together."""
 
     def make(self, numbers: Sequence[int], device: torch.device) -> Batch:
-        """The batch of these samples on the device."""
+        """Return the batch of these samples on the device."""
 
 
 class TextBatches:
-    """Texts, tokenised once, batched by length so that little is padded."""
+    """Texts, tokenised once and batched by length to keep padding short."""
 
     def __init__(self, inputs: Inputs, model: LoadedModel, pooling: Pooling, max_length: int) -> None:
         if inputs.modality != "text":
-            raise DataError(f"{model.ref.label} takes text, but {inputs.ref.label} holds images.")
+            raise DataError(f"{model.ref.label} takes text, but {inputs.ref.label} contains images.")
         if pooling == "spatial-mean":
             raise SpecError("'spatial-mean' pooling is for images. For text use cls, mean, last or word.")
         if pooling == "cls" and not model.has_class_token:
             raise SpecError(
-                f"{model.ref.label} reads from left to right: its first position sees nothing but itself, so 'cls' "
-                "pooling is the same for every text. Use 'last' or 'mean'."
+                f"{model.ref.label} reads from left to right: its first position sees only itself, so 'cls' "
+                "pooling gives the same row for every text. Use 'last' or 'mean'."
             )
         self.samples = inputs.samples
         self._tokenizer = model.preprocessor
@@ -75,13 +75,13 @@ class TextBatches:
         )
 
     def plan(self, start: int, stop: int, size: int) -> list[list[int]]:
-        """Batches in order of length, the longest first: if memory runs out, it does so at once."""
+        """Return batches in order of length, the longest first, so that memory runs out at once or not at all."""
         lengths = self._encoded["input_ids"]
         order = sorted(range(start, stop), key=lambda number: -len(lengths[number]))
         return [order[first : first + size] for first in range(0, len(order), size)]
 
     def make(self, numbers: Sequence[int], device: torch.device) -> Batch:
-        """Padded token ids with their attention mask."""
+        """Return padded token ids with their attention mask."""
         tokens = [self._encoded["input_ids"][number] for number in numbers]
         width = max(len(item) for item in tokens)
         ids = torch.full((len(tokens), width), self._tokenizer.pad_token_id, dtype=torch.long)
@@ -108,7 +108,7 @@ class TextBatches:
 
 
 def _limit(model: LoadedModel) -> int:
-    """Tokens the model can take: what its tokenizer says or, if that is no real limit, its position table."""
+    """Return how many tokens the model accepts, from its tokenizer or, if that sets no limit, its position table."""
     limit = int(getattr(model.preprocessor, "model_max_length", 0) or 0)
     if 0 < limit < 1_000_000:
         return limit
@@ -120,7 +120,7 @@ class ImageBatches:
 
     def __init__(self, inputs: Inputs, model: LoadedModel, pooling: Pooling) -> None:
         if inputs.modality != "image":
-            raise DataError(f"{model.ref.label} takes images, but {inputs.ref.label} holds texts.")
+            raise DataError(f"{model.ref.label} takes images, but {inputs.ref.label} contains texts.")
         if pooling in ("word", "last"):
             raise SpecError(f"{pooling!r} pooling is for text. For images use cls, mean or spatial-mean.")
         if pooling == "cls" and not model.has_class_token:
@@ -130,11 +130,11 @@ class ImageBatches:
         self._model = model
 
     def plan(self, start: int, stop: int, size: int) -> list[list[int]]:
-        """Consecutive images."""
+        """Return batches of consecutive images."""
         return [list(range(first, min(first + size, stop))) for first in range(start, stop, size)]
 
     def make(self, numbers: Sequence[int], device: torch.device) -> Batch:
-        """Pixel values in the model's number format."""
+        """Return pixel values in the model's number format."""
         processed = self._model.preprocessor(
             images=[self._images[number] for number in numbers], input_data_format="channels_last", return_tensors="pt"
         )
@@ -144,7 +144,7 @@ class ImageBatches:
 
 
 class TensorBatches:
-    """Inputs of a module of the user's own: rows of a tensor, or anything with a `preprocess` function."""
+    """Inputs of a user's own module: rows of a tensor, or any items with a `preprocess` function."""
 
     def __init__(
         self, samples: SampleSet, items: Sequence[Any] | Tensor, preprocess: Callable[[Sequence[Any]], Any] | None
@@ -154,17 +154,17 @@ class TensorBatches:
         self._preprocess = preprocess
 
     def plan(self, start: int, stop: int, size: int) -> list[list[int]]:
-        """Consecutive samples."""
+        """Return batches of consecutive samples."""
         return [list(range(first, min(first + size, stop))) for first in range(start, stop, size)]
 
     def make(self, numbers: Sequence[int], device: torch.device) -> Batch:
-        """The rows of the tensor, or what `preprocess` makes of the items."""
+        """Return rows of the tensor, or the output of `preprocess` on the items."""
         if self._preprocess is not None:
             made = self._preprocess([self._items[number] for number in numbers])
         elif isinstance(self._items, Tensor):
             made = self._items[list(numbers)]
         else:
-            raise DataError("These samples are no tensor. Give preprocess=, a function from a list of samples to one.")
+            raise DataError("These samples are not a tensor. Give preprocess=, a function that makes one from a list.")
         arguments = made if isinstance(made, dict) else {"": made}
         ids = tuple(self.samples.ids[number] for number in numbers)
         moved = {name: value.to(device) for name, value in arguments.items()}

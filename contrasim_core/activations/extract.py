@@ -1,4 +1,4 @@
-"""Models + data -> activations. One forward pass gives all layers."""
+"""Models + data -> activations. One forward pass yields all layers."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Lock = Callable[[str], AbstractContextManager[None]]
 
 
 def recipe_of(spec: ExtractionSpec) -> dict[str, str]:
-    """What a caption says about these activations."""
+    """Return what a caption says about these activations."""
     recipe = {"data": spec.data.label, "pooling": spec.pooling}
     return recipe if spec.dtype == "float32" else {**recipe, "dtype": spec.dtype}
 
 
 class Extraction:
-    """One extraction: the model and the data are loaded when the first rows are to be computed.
+    """One extraction: the model and the data are loaded when the first rows are computed.
 
     Args:
         spec: what to extract.
         execution: device, batch size and size of shards.
-        loaded: the model, if it is loaded already.
-        inputs: the samples, if they are loaded already.
+        loaded: the model, if it is already loaded.
+        inputs: the samples, if they are already loaded.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Extraction:
 
     @property
     def inputs(self) -> Inputs:
-        """The samples, loaded at first use."""
+        """The samples, loaded on first use."""
         if self._inputs is None:
             self._inputs = load_data(self.spec.data)
         return self._inputs
 
     @property
     def runner(self) -> Runner:
-        """The model, loaded at first use."""
+        """The model, loaded on first use."""
         if self._runner is None:
             spec = self.spec
             loaded = self._loaded or load_model(spec.model, device=self.execution.device, dtype=spec.dtype)
@@ -78,7 +78,7 @@ class Extraction:
                 if loaded.modality == "text"
                 else ImageBatches(self.inputs, loaded, spec.pooling)
             )
-            # the projection of a tower has a row for a text, and none for its words
+            # the projection of a tower has one row per text and none for its words
             blocks = [name for name in loaded.blocks if spec.pooling != "word" or name != PROJECTION]
             self._runner = Runner(
                 loaded.module,
@@ -93,22 +93,22 @@ class Extraction:
         return self._runner
 
     def in_memory(self, progress: Progress) -> list[Activations]:
-        """All rows at once, in memory."""
+        """Extract all rows at once, in memory."""
         rows = self.runner.run(0, len(self.inputs), _reporter(progress, self.spec, len(self.inputs)))
         return rows.activations(self.spec.model.label, self._fingerprint(rows.ids), recipe_of(self.spec))
 
     def into(self, folder: Path, progress: Progress, lock: Lock, part: int = 0, parts: int = 1) -> dict[str, Any]:
-        """Shard by shard, into a folder; shards that are there and sound are left alone.
+        """Extract shard by shard into a folder; valid shards are left alone.
 
         Args:
-            folder: where shards are kept.
+            folder: where shards are stored.
             progress: called after each batch.
             lock: held while a shard is computed, so that two processes never compute the same one.
-            part: which part of the shards, from 0: every `parts`-th shard.
-            parts: into how many parts the work is split.
+            part: number of the part to compute, from 0; a part is every `parts`-th shard.
+            parts: how many parts the work is split into.
 
         Returns:
-            Facts for the manifest; of use only if this was the only part, or all parts are there.
+            Facts for the manifest; useful only if this was the only part, or all parts are finished.
         """
         total = len(self.inputs)
         report = _reporter(progress, self.spec, total)
@@ -130,7 +130,7 @@ class Extraction:
         return self._facts(infos, computed)
 
     def _bounds(self, folder: Path, lock: Lock) -> Iterator[tuple[int, int]]:
-        """First sample of each shard, and the one after its last."""
+        """Yield the first sample of each shard and the one after its last."""
         total = len(self.inputs)
         with lock("layout"):
             size = samples_per_shard(folder, lambda: self.execution.shard_samples or self._shard_samples())
@@ -154,19 +154,19 @@ class Extraction:
         }
 
     def _shard_samples(self) -> int:
-        """About 64 MB per shard, judged from the first sample."""
+        """Return the number of samples in about 64 MB, estimated from the first sample."""
         rows = self.runner.run(0, 1, lambda *_args, **_more: None)
         per_sample = sum(4 * tensor.numel() for tensor in rows.layers.values())
         return max(16, min(SHARD_SAMPLES, SHARD_BYTES // max(per_sample, 1)))
 
     def _fingerprint(self, ids: Sequence[str]) -> str:
-        """That of the samples; for words also their ids, as a tokenizer may have cut a text short."""
+        """Return the fingerprint of the samples; for words it covers the ids too, as a tokenizer may truncate texts."""
         samples = self.inputs.samples.fingerprint
         return samples if self.spec.pooling != "word" else digest([samples, "word", *ids])
 
 
 def _reporter(progress: Progress, spec: ExtractionSpec, total: int) -> Callable[..., None]:
-    """Progress in samples, with the time that is left."""
+    """Return a function that reports progress in samples, with the time left."""
     started = time.monotonic()
     first: list[float] = []
 
@@ -192,7 +192,7 @@ def extract_module(
     execution: Execution,
     progress: Progress,
 ) -> list[Activations]:
-    """Any `nn.Module`, in memory; layers are module names in order of execution."""
+    """Extract from any `nn.Module`, in memory; layers are module names in order of execution."""
     training = {item: item.training for item in module.modules()}
     ref = module_ref(module, name)
     samples, items = _module_samples(data, ids, limit)
@@ -214,7 +214,7 @@ def extract_module(
 
 
 def _module_samples(data: Inputs | Tensor, ids: Sequence[str] | None, limit: int | None) -> tuple[SampleSet, Any]:
-    """The sample set and the items behind it."""
+    """Return the sample set and the items behind it."""
     if isinstance(data, Tensor):
         tensor = data[:limit]
         names = tuple(ids[: len(tensor)]) if ids is not None else tuple(str(number) for number in range(len(tensor)))

@@ -1,4 +1,4 @@
-"""Record what modules put out during a forward pass, and always clean up."""
+"""Record the outputs of modules during a forward pass, and always clean up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Take = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Recorded:
-    """One output: the module's name (with `#2`, `#3` for later calls of a shared module) and what was kept of it."""
+    """One output: the module's name (with `#2`, `#3` for later calls of a shared module) and what was kept."""
 
     name: str
     value: Tensor
@@ -27,19 +27,19 @@ class Recorded:
 def record_outputs(
     model: nn.Module, names: Sequence[str], *, take: Take = lambda tensor: tensor, first_input: bool = False
 ) -> Iterator[list[Recorded]]:
-    """Record the outputs of the named modules in order of execution; hooks are removed whatever happens.
+    """Record the outputs of the named modules in order of execution; hooks are always removed.
 
     Args:
         model: the model that will be called inside the `with` block.
         names: dotted module names, as in `named_modules()`.
-        take: applied at once to each output, so that only what it returns (a pooled matrix, say) is kept.
-        first_input: also record the input of the first call among these modules, under the name `embeddings`.
+        take: applied to each output at once, so that only its result (such as a pooled matrix) is kept.
+        first_input: also record the input of the first call to any of these modules, as `embeddings`.
 
     Yields:
-        A list that fills while the model runs.
+        A list that is filled while the model runs.
 
     Raises:
-        LayerError: if there is no such module.
+        LayerError: if the model has no such module.
     """
     modules = dict(model.named_modules())
     recorded: list[Recorded] = []
@@ -69,10 +69,10 @@ def record_outputs(
 
 
 def first_tensor(value: Any, name: str) -> Tensor:
-    """The tensor itself, or the first one in a tuple, list or mapping of outputs.
+    """Return the tensor itself, or the first one in a tuple, list or mapping of outputs.
 
     Raises:
-        LayerError: if there is no tensor.
+        LayerError: if the output contains no tensor.
     """
     if isinstance(value, Tensor):
         return value
@@ -82,14 +82,14 @@ def first_tensor(value: Any, name: str) -> Tensor:
     for item in items:
         if isinstance(item, Tensor):
             return item
-    raise LayerError(f"Module {name!r} puts out {type(value).__name__}, which holds no tensor. Choose another module.")
+    raise LayerError(f"Module {name!r} returns {type(value).__name__}, which has no tensor. Choose another module.")
 
 
 def expand_names(model: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Module names that match names or globs (`layer1.*`), in the order of `named_modules()`.
+    """Return the module names that match names or globs (`layer1.*`), in the order of `named_modules()`.
 
     Raises:
-        LayerError: if a pattern matches nothing; the message lists near names.
+        LayerError: if a pattern matches nothing; the message lists similar names.
     """
     names = [name for name, _ in model.named_modules() if name]
     found: dict[str, None] = {}
@@ -102,7 +102,7 @@ def expand_names(model: nn.Module, patterns: Sequence[str]) -> list[str]:
 
 
 def near_names(name: str, names: Sequence[str]) -> str:
-    """A sentence with the module names most like `name`, or the first ones."""
+    """Return a sentence with the module names most similar to `name`, or the first ones."""
     import difflib
 
     known = [item for item in names if item]

@@ -1,4 +1,4 @@
-"""A representation together with where it was taken and on which samples."""
+"""A representation, with the layer and the samples it comes from."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from contrasim_core.activations.spec import ExtractionSpec, check_layers
 from contrasim_core.errors import DataError, PairingError, ShapeError
 from contrasim_core.refs import LayerRef, SampleSet, digest
 
-Matrix = Any  # a torch tensor, a numpy array, or what numpy.asarray takes
+Matrix = Any  # a torch tensor, a numpy array, or anything that numpy.asarray accepts
 
 
 def as_matrix(values: Matrix, name: str = "x") -> Float[Tensor, "n d"]:
-    """The values as a floating-point tensor [n, d] on the CPU or wherever the tensor lives.
+    """Return the values as a floating-point tensor [n, d]; a tensor stays on its device.
 
     float32 and float64 are kept; half precision and integers become float32.
 
@@ -43,7 +43,7 @@ def as_matrix(values: Matrix, name: str = "x") -> Float[Tensor, "n d"]:
 
 
 def _as_tensor(values: Matrix, name: str) -> Tensor:
-    """The array as a tensor; copied only where torch cannot take it as it lies."""
+    """Return the array as a tensor; copied only if torch cannot share its memory."""
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -58,9 +58,9 @@ def _as_tensor(values: Matrix, name: str) -> Tensor:
         return torch.as_tensor(array)
 
 
-def _no_numbers(name: str, found: str) -> ShapeError:
+def _no_numbers(name: str, content: str) -> ShapeError:
     return ShapeError(
-        f"{name} is no matrix of real numbers (it has {found}). A representation is [n, d]: one row per sample."
+        f"{name} is not a matrix of real numbers (it has {content}). A representation is [n, d]: one row per sample."
     )
 
 
@@ -69,9 +69,9 @@ class Activations:
     """One layer's representation of one sample set.
 
     Attributes:
-        layer: where it was taken.
-        samples: the rows' ids and fingerprint.
-        read: gives rows `start` to `stop` as a tensor; from disk where the activations live there.
+        layer: the layer it was taken from.
+        samples: ids of the rows, and their fingerprint.
+        read: returns rows `start` to `stop` as a tensor, from disk if the activations are stored there.
         recipe: how it was made (pooling, data, dtype, ...), for captions.
     """
 
@@ -84,10 +84,10 @@ class Activations:
     def of(
         cls, values: Matrix, *, layer: LayerRef, samples: SampleSet, recipe: dict[str, str] | None = None
     ) -> Activations:
-        """Activations held in memory.
+        """Return activations that are held in memory.
 
         Raises:
-            ShapeError: if the values are no matrix, or have another number of rows than there are samples.
+            ShapeError: if the values are not a matrix with one row per sample.
         """
         tensor = as_matrix(values, str(layer))
         if len(tensor) != len(samples):
@@ -96,11 +96,11 @@ class Activations:
 
     @property
     def values(self) -> Float[Tensor, "n d"]:
-        """The matrix; read from disk at each access where it lives on disk, so keep it if you need it twice."""
+        """The matrix; if it is stored on disk, every access reads it again, so keep it if you need it twice."""
         return self.read(0, len(self.samples))
 
     def rows(self, limit: int | None) -> Activations:
-        """The first `limit` rows, as activations of their own."""
+        """Return the first `limit` rows as activations of their own."""
         if limit is None or limit >= len(self.samples):
             return self
         subset = SampleSet(self.samples.ids[:limit], f"{self.samples.fingerprint}[:{limit}]")
@@ -108,10 +108,10 @@ class Activations:
 
 
 def check_paired(a: Activations, b: Activations) -> None:
-    """Refuse two representations of different samples, or of the same samples in another order.
+    """Reject two representations of different samples, or of the same samples in another order.
 
     Raises:
-        PairingError: with what differs.
+        PairingError: if they differ; the message says how.
     """
     if a.samples.fingerprint == b.samples.fingerprint:
         return
@@ -119,18 +119,18 @@ def check_paired(a: Activations, b: Activations) -> None:
         difference = f"{len(a.samples)} rows against {len(b.samples)}"
     elif set(a.samples.ids) == set(b.samples.ids):
         different_order = a.samples.ids != b.samples.ids
-        difference = "the same ids in another order" if different_order else "the same ids, but other content"
+        difference = "the same ids in another order" if different_order else "the same ids, but different content"
     else:
         missing = sorted(set(a.samples.ids) - set(b.samples.ids))
         difference = f"{len(missing)} ids of the first are not in the second, such as {missing[0]!r}"
     raise PairingError(
         f"{a.layer} and {b.layer} were not extracted on the same samples in the same order ({difference}). "
-        "Extract both again on one data set."
+        "Extract both again on the same data set."
     )
 
 
 def by_model(activations: Sequence[Activations]) -> dict[str, list[Activations]]:
-    """The activations grouped by model, in order of first appearance, each group in order of layer index."""
+    """Group activations by model, in order of first appearance, and sort each group by layer index."""
     groups: dict[str, list[Activations]] = {}
     for item in activations:
         groups.setdefault(item.layer.model, []).append(item)
@@ -140,12 +140,12 @@ def by_model(activations: Sequence[Activations]) -> dict[str, list[Activations]]
 def pick_layers(
     items: Sequence[Activations], layers: Sequence[int] | None, rows: int | None = None
 ) -> list[Activations]:
-    """The layers with these indices, cut to the first rows; all but the embeddings (index 0) for None.
+    """Return the layers with these indices, cut to the first rows.
 
     Args:
         items: layers of one model.
-        layers: indices, or None.
-        rows: how many rows to keep; all for None.
+        layers: indices; None for all but the embeddings (index 0).
+        rows: how many rows to keep; None for all.
 
     Raises:
         LayerError: if the model has no such layer.
@@ -158,12 +158,12 @@ def pick_layers(
 
 
 def layers_of(source: ExtractionSpec, items: Sequence[Activations], layers: Sequence[int] | None) -> list[Activations]:
-    """As `pick_layers`; but all layers of a source that was asked for some layers only, such as its last."""
+    """Return what `pick_layers` does, but all layers of a source that requests only some, such as its last."""
     return pick_layers(items, layers) if source.layers == "all" else list(items)
 
 
 def without_rows(item: Activations, rows: Sequence[int]) -> Activations:
-    """The layer without some samples; its fingerprint says so."""
+    """Return the layer without some samples, and with a fingerprint of its own."""
     if not rows:
         return item
     kept = np.setdiff1d(np.arange(len(item.samples)), rows)
@@ -173,30 +173,30 @@ def without_rows(item: Activations, rows: Sequence[int]) -> Activations:
 
 
 def load_activations(path: str | Path) -> list[Activations]:
-    """Activations that were computed elsewhere, from an `.npz`, `.npy` or `.safetensors` file.
+    """Load activations that were computed elsewhere from an `.npz`, `.npy` or `.safetensors` file.
 
-    An `.npy` file holds one layer [n, d]. In the others every matrix [n, d] is a layer, in the order of the file;
-    an optional one-dimensional array named `ids` holds the row ids. Without ids, rows are numbered, and two files
-    are taken as paired if they have equally many rows.
+    An `.npy` file contains one layer [n, d]. In the others every matrix [n, d] is a layer, in the order of the file;
+    an optional one-dimensional array named `ids` contains the row ids. Without ids, rows are numbered, and two files
+    count as paired if they have the same number of rows.
 
     Raises:
-        DataError: if the file is missing, damaged, of another type, or holds no matrices of numbers.
+        DataError: if the file is missing, damaged, of another type, or contains no matrix of numbers.
     """
     file = Path(path)
     if not file.is_file():
-        raise DataError(f"There is no file {file}. Expected precomputed activations in .npz, .npy or .safetensors.")
+        raise DataError(f"{file} does not exist. Expected precomputed activations in .npz, .npy or .safetensors.")
     try:
         arrays = _read_arrays(file)
     except _UNREADABLE as error:
         raise DataError(
-            f"{file.name} cannot be read: it is damaged, or holds objects instead of numbers. "
-            "Pickled objects are not read: they can run code."
+            f"{file.name} cannot be read: it is damaged, or contains objects instead of numbers. "
+            "Pickled objects are refused: they can run code."
         ) from error
     ids = arrays.pop("ids", None)
     matrices = {name: array for name, array in arrays.items() if array.ndim == 2}
     if not matrices:
         found = ", ".join(f"{name} {tuple(array.shape)}" for name, array in arrays.items()) or "nothing"
-        raise DataError(f"{file.name} holds no matrix [n, d]. Found: {found}.")
+        raise DataError(f"{file.name} contains no matrix [n, d]. Found: {found}.")
     n = len(next(iter(matrices.values())))
     wrong = {name: tuple(array.shape) for name, array in matrices.items() if len(array) != n}
     if wrong:
@@ -227,4 +227,4 @@ def _read_arrays(file: Path) -> dict[str, Any]:
             return dict(stored)
     if file.suffix == ".safetensors":
         return dict(load_file(file))
-    raise DataError(f"{file.name} is no .npz, .npy or .safetensors file. Pickles are not read: they can run code.")
+    raise DataError(f"{file.name} is not an .npz, .npy or .safetensors file. Pickles are refused: they can run code.")

@@ -18,14 +18,14 @@ POOLINGS: tuple[str, ...] = get_args(Pooling)
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """What pooling must know of a batch beside the hidden states.
+    """What pooling needs to know about a batch in addition to the hidden states.
 
     Attributes:
         mask: [batch, positions], true at real tokens; None for images, where every position is real.
-        words: [batch, positions], running number of the word a token belongs to, over the whole batch; -1 for
+        words: [batch, positions], number of the word that a token belongs to, counted over the whole batch; -1 for
             special tokens and padding. Only for `word` pooling.
-        word_count: words in the batch.
-        leading: special positions at the front that are no image patches (class and register tokens).
+        word_count: number of words in the batch.
+        leading: special positions at the front that are not image patches (class and register tokens).
     """
 
     mask: Bool[Tensor, "batch positions"] | None = None
@@ -35,7 +35,7 @@ class Positions:
 
 
 def pooler(how: Pooling, positions: Positions) -> Callable[[Tensor], Tensor]:
-    """The pooling as a function of one hidden state; its result is float32 [rows, d] whatever comes in."""
+    """Return the pooling as a function of one hidden state; its result is float32 [rows, d] for any input type."""
 
     def apply(hidden: Tensor) -> Tensor:
         if hidden.ndim == 2:

@@ -1,4 +1,4 @@
-"""Batches through a model, with hooks that pool on the device; rows come out in order."""
+"""Run batches through a model, with hooks that pool on the device, and return rows in order."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ BATCH = {"cpu": 32, "mps": 64, "cuda": 256}
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """What a range of samples gave: row ids, and a matrix [rows, d] per layer in order of execution."""
+    """The rows of a range of samples: their ids, and a matrix [rows, d] per layer in order of execution."""
 
     ids: tuple[str, ...]
     layers: dict[str, Tensor]
 
     def activations(self, model: str, fingerprint: str, recipe: dict[str, str]) -> list[Activations]:
-        """The same as activations in memory."""
+        """Return the rows as activations in memory."""
         samples = SampleSet(self.ids, fingerprint)
         return [
             Activations.of(tensor, layer=layer, samples=samples, recipe=recipe)
@@ -58,7 +58,7 @@ class Runner:
         self.layers = layer_indices(layers, label) if layers is not None else None
 
     def run(self, start: int, stop: int, report: Callable[..., None]) -> Rows:
-        """Rows of the samples `start` to `stop`, in order."""
+        """Return the rows of the samples `start` to `stop`, in order."""
         parts: list[dict[str, Tensor]] = []
         done: list[tuple[int, Batch]] = []
         order: list[int] = []
@@ -82,7 +82,7 @@ class Runner:
         return self._in_order(parts, [made for _, made in done], order)
 
     def _attempt(self, numbers: Sequence[int]) -> tuple[dict[str, Tensor], Batch] | None:
-        """One forward pass; None if memory ran out, after halving the batch size.
+        """Run one forward pass; if memory runs out, halve the batch size and return None.
 
         Raises:
             OutOfMemoryError: if a single sample does not fit.
@@ -111,7 +111,7 @@ class Runner:
         ):
             positional = [value for name, value in batch.arguments.items() if not name]
             self.module(*positional, **{name: value for name, value in batch.arguments.items() if name})
-        if self.embeddings:  # blocks of a Hugging Face model: named by position, whatever their modules are called
+        if self.embeddings:  # blocks of a Hugging Face model are named by position, not after their modules
             named = [Recorded(_position(k, item.name), item.value) for k, item in enumerate(recorded)]
         else:
             named = list(recorded)
@@ -143,12 +143,12 @@ class Runner:
 
 
 def _position(index: int, module: str) -> str:
-    """What the layer of this index is called."""
+    """Return the name of the layer with this index."""
     return "embeddings" if index == 0 else f"projection {index}" if module == PROJECTION else f"block {index}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that memory ran out, on a GPU or on the CPU."""
+    """Return whether an exception means that memory ran out, on a GPU or on the CPU."""
     text = str(error).lower()
     return (
         isinstance(error, torch.OutOfMemoryError | MemoryError)

@@ -1,7 +1,7 @@
-"""Activations on disk: `shard-00000.safetensors` holds a range of samples for all layers, with a checksum beside it.
+"""Activations on disk: `shard-00000.safetensors` contains a range of samples for all layers; its checksum is beside it.
 
-A shard is the unit of work, of resuming and of distribution: it is written to a temporary name and renamed, and a
-shard with a valid checksum is never computed again.
+Shards are the unit of work, of resuming and of distribution. A shard is written under a temporary name and renamed, and
+a shard with a valid checksum is never computed again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LAYOUT = "layout.json"
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """What is known of a shard without opening it."""
+    """What is known about a shard without opening it."""
 
     index: int
     start: int
@@ -49,17 +49,17 @@ class Problem:
 
 
 def shard_path(folder: Path, index: int) -> Path:
-    """The shard's file."""
+    """Return the path of a shard."""
     return folder / f"shard-{index:05d}.safetensors"
 
 
 def info_path(folder: Path, index: int) -> Path:
-    """The file with the shard's checksum."""
+    """Return the path of the file with a shard's checksum."""
     return folder / f"shard-{index:05d}.json"
 
 
 def samples_per_shard(folder: Path, suggest: Callable[[], int]) -> int:
-    """Samples in each shard: what an earlier, unfinished run chose, or what `suggest` says, which is remembered."""
+    """Return the samples per shard as an earlier, unfinished run chose them, or else as `suggest` does, and save it."""
     path = folder / LAYOUT
     try:
         return int(json.loads(path.read_text(encoding="utf-8"))["samples_per_shard"])
@@ -76,14 +76,14 @@ def write_shard(
     """Write one shard and its checksum.
 
     Args:
-        folder: of the activations.
-        index: of the shard.
+        folder: folder of the activations.
+        index: index of the shard.
         bounds: first sample and the one after the last.
-        ids: one per row.
+        ids: one id per row.
         layers: matrices [rows, d] by layer name, in order of execution.
 
     Raises:
-        StoreError: if the disk is full or the folder cannot be written; nothing is left behind then.
+        StoreError: if the disk is full or the folder is not writable; nothing is left behind then.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
@@ -96,7 +96,7 @@ def write_shard(
             save_file(names, draft)
             checksum = file_checksum(draft)
             draft.replace(target)
-        except SafetensorError as error:  # how safetensors tells of a full disk
+        except SafetensorError as error:  # how safetensors reports a full disk
             raise OSError(str(error)) from error
         finally:
             draft.unlink(missing_ok=True)
@@ -106,7 +106,7 @@ def write_shard(
 
 
 def read_info(folder: Path, index: int) -> ShardInfo | None:
-    """What was written down about a shard; None if it is not finished, or the note itself is damaged."""
+    """Read what was recorded about a shard; None if it is not finished, or the record itself is damaged."""
     path = info_path(folder, index)
     if not path.is_file() or not shard_path(folder, index).is_file():
         return None
@@ -118,13 +118,13 @@ def read_info(folder: Path, index: int) -> ShardInfo | None:
 
 
 def valid_info(folder: Path, index: int) -> ShardInfo | None:
-    """As `read_info`, but None also if the file does not have its checksum any more."""
+    """Read what was recorded about a shard; None also if the file no longer matches its checksum."""
     info = read_info(folder, index)
     return info if info is not None and _checksum(folder, index) == info.sha256 else None
 
 
 def file_checksum(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -136,12 +136,12 @@ def _checksum(folder: Path, index: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _checksum_of(path: Path, _size: int, _modified: int) -> str:
-    """The checksum, computed once per process for a file that does not change."""
+    """Return the checksum, computed once per process as long as the file does not change."""
     return file_checksum(path)
 
 
 def verify(folder: Path) -> list[Problem]:
-    """Every shard that is missing or damaged; empty if all is well."""
+    """Return every shard that is missing or damaged; empty if all are valid."""
     manifest, state = read_manifest(folder)
     if not manifest:
         return [Problem(-1, f"{state} no readable manifest")]
@@ -150,12 +150,12 @@ def verify(folder: Path) -> list[Problem]:
         if read_info(folder, index) is None:
             problems.append(Problem(index, "missing"))
         elif valid_info(folder, index) is None:
-            problems.append(Problem(index, "its checksum is not the one it was written with"))
+            problems.append(Problem(index, "it does not match its checksum"))
     return problems
 
 
 class ShardedLayers:
-    """Finished activations, read one layer at a time and only the rows asked for."""
+    """Finished activations, read one layer at a time and only the requested rows."""
 
     def __init__(self, folder: Path, infos: Sequence[ShardInfo], fingerprint: str) -> None:
         self.folder = folder
@@ -165,7 +165,7 @@ class ShardedLayers:
         self._starts = [0, *accumulate(info.rows for info in self.infos)]
 
     def activations(self, model: str, recipe: dict[str, str], keep: Sequence[int] | None = None) -> list[Activations]:
-        """One `Activations` per layer, reading from disk when asked for values."""
+        """Return one `Activations` per layer; values are read from disk on access."""
         from contrasim_core.activations.layer import Activations
 
         refs = layer_refs(model, self.infos[0].layers)
@@ -176,7 +176,7 @@ class ShardedLayers:
         ]
 
     def read(self, layer: int, start: int, stop: int) -> Tensor:
-        """Rows `start` to `stop` of one layer.
+        """Read rows `start` to `stop` of one layer.
 
         Raises:
             DamagedArtifactError: if a shard's file cannot be read.

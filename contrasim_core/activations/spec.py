@@ -1,4 +1,4 @@
-"""What is extracted from which model on which data, and how it may be run. No torch."""
+"""What to extract from which model on which data, and how to run it. No torch."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from contrasim_core.spec import Spec, require
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractionSpec(Spec):
-    """One model run over one data set, pooled to one row per sample (or per word).
+    """Run one model over one data set and pool to one row per sample (or per word).
 
     Attributes:
         model: the model, pinned by fingerprint.
         data: the samples, pinned by fingerprint.
         layers: `"all"`, or layer indices (Hugging Face) or module names and globs (other modules).
-        pooling: how positions become one row: see README, "Words".
-        dtype: number format of the forward pass; pooling is done in float32 whatever it is.
-        max_length: tokens after which a text is cut.
+        pooling: how positions become one row: see "Words" in the README.
+        dtype: number format of the forward pass; pooling is always done in float32.
+        max_length: number of tokens after which a text is cut.
     """
 
     kind: ClassVar[str] = "activations"
@@ -40,7 +40,7 @@ class ExtractionSpec(Spec):
 
 
 def names_of(sources: tuple[ExtractionSpec, ...]) -> tuple[str, ...]:
-    """What sources are called: sides of the data where one model reads them all, else models; each name once."""
+    """Name sources: by the side of the data if one model reads them all, else by model; each name is unique."""
     if len({item.model for item in sources}) == 1:
         names = [(item.data.column or item.data.label).partition(" of ")[0] for item in sources]
     else:
@@ -50,24 +50,24 @@ def names_of(sources: tuple[ExtractionSpec, ...]) -> tuple[str, ...]:
 
 
 def indices(text: str) -> tuple[int, ...]:
-    """Layer indices from a comma-separated list.
+    """Parse layer indices from a comma-separated list.
 
     Raises:
-        SpecError: if one is no number.
+        SpecError: if one is not a number.
     """
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError as error:
-        raise SpecError(f"Layers are indices separated by commas, or 'all'; not {text!r}.") from error
+        raise SpecError(f"Layers are {text!r}. Give indices separated by commas, or 'all'.") from error
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """How to run, which changes results by no more than rounding and is therefore no part of a key.
+    """How to run: this changes results only by rounding and is therefore not part of a key.
 
     Attributes:
-        device: `auto` takes cuda, then mps, then cpu.
-        batch_size: samples per forward pass; None for a default by device. Halved when memory runs out.
+        device: `auto` tries cuda, then mps, then cpu.
+        batch_size: samples per forward pass; None for the default of the device. Halved when memory runs out.
         shard_samples: samples per shard; None for about 64 MB.
     """
 
@@ -77,7 +77,7 @@ class Execution:
 
 
 def layer_indices(layers: Sequence[int | str], label: str) -> list[int]:
-    """Layer indices as numbers; the layers of a Hugging Face model have no other names here.
+    """Return layer indices as numbers; the layers of a Hugging Face model have no other names here.
 
     Raises:
         LayerError: if one is a name.
@@ -92,19 +92,19 @@ def layer_indices(layers: Sequence[int | str], label: str) -> list[int]:
 
 
 def check_layers(wanted: Iterable[int], known: Sequence[int], label: str) -> None:
-    """Refuse layers that a model does not have.
+    """Reject layers that a model does not have.
 
     Args:
-        wanted: indices.
-        known: the indices there are, in order.
-        label: of the model.
+        wanted: requested indices.
+        known: existing indices, in order.
+        label: name of the model, for the message.
 
     Raises:
-        LayerError: with the first index that is missing, and what there is.
+        LayerError: if an index is missing; the message lists the layers that exist.
     """
     missing = [index for index in wanted if index not in known]
     if missing:
         whole = list(known) == list(range(known[0], known[-1] + 1)) and len(known) > 1
-        there = f"{known[0]} to {known[-1]}" if whole else ", ".join(map(str, known))
+        layers = f"{known[0]} to {known[-1]}" if whole else ", ".join(map(str, known))
         start = " (0 is the output of the embeddings)" if known[0] == 0 else ""
-        raise LayerError(f"{label} has no layer {missing[0]}. Its layers are {there}{start}.")
+        raise LayerError(f"{label} has no layer {missing[0]}. Its layers are {layers}{start}.")

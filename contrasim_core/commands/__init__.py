@@ -1,1 +1,1 @@
-"""The command line: a file for each verb; `main` has them all."""
+"""The command line: one file per command; `main` combines them."""

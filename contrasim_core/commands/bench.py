@@ -1,8 +1,8 @@
-"""`bench`: judge measures."""
+"""`bench`: benchmark measures."""
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "bench",
-        "Judge measures: which of them finds the corresponding layer, the translation, the caption?",
+        "Benchmark measures: which of them finds the corresponding layer, the translation or the caption?",
         examples=(
             "bench layer-prediction --models digits-vit --measures all",
             "bench layer-prediction --models digits-cnn --measures kornblith --json",
@@ -50,37 +50,64 @@ def add(commands: Any) -> None:
     parser.add_argument(
         "--models",
         help="layer-prediction: a bundled family, or names separated by commas; multilingual: one model; "
-        "image-caption: a model with two towers, instead of --vision and --text",
+        "image-caption: one two-tower model, instead of --vision and --text",
     )
-    parser.add_argument("--measures", default="all", help="ids, or: all, closed-form, learned, kornblith")
-    parser.add_argument("--data", help="data set with a train and a test split; bundled models have their own")
-    parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the family, else mean; multilingual: cls")
-    parser.add_argument("--rows", type=int, help="only the first rows")
+    parser.add_argument(
+        "--measures", default="all", help="ids, or one of: all, closed-form, learned, kornblith (default: all)"
+    )
+    parser.add_argument("--data", help="data set with a train and a test split (default: that of the bundled models)")
+    parser.add_argument(
+        "--pooling", choices=POOLINGS, help="default: that of the family, else mean; for multilingual: cls"
+    )
+    parser.add_argument("--rows", type=int, help="use only the first rows")
+    _add_layer_prediction(parser)
+    _add_retrieval(parser)
+    _add_paper(parser)
+    add_encoder(parser)
+    add_device(parser)
+    parser.set_defaults(run=_bench, misuse=parser.error)
+
+
+def _add_layer_prediction(parser: ArgumentParser) -> None:
     layers = parser.add_argument_group("layer-prediction")
     layers.add_argument("--transfer", help="second data set, for the protocol 'transfer'")
-    layers.add_argument("--protocols", help=f"some of {','.join(PROTOCOLS)} (default: all that the data allow)")
-    layers.add_argument("--pairs", choices=("all", "disjoint"), default="all", help="ordered pairs of models")
-    layers.add_argument("--unseen-models", type=int, help="models that 'unseen' keeps from training (default: 4)")
+    layers.add_argument("--protocols", help=f"any of {','.join(PROTOCOLS)} (default: all that the data allow)")
+    layers.add_argument(
+        "--pairs",
+        choices=("all", "disjoint"),
+        default="all",
+        help="which ordered pairs of models to judge (default: all)",
+    )
+    layers.add_argument("--unseen-models", type=int, help="how many models 'unseen' holds out of training (default: 4)")
+
+
+def _add_retrieval(parser: ArgumentParser) -> None:
     pairs = parser.add_argument_group("multilingual and image-caption")
     pairs.add_argument("--languages", default=",".join(LANGUAGES), help="columns of the data (default: %(default)s)")
     pairs.add_argument("--vision", default=",".join(VISION_MODELS), help="vision models (default: %(default)s)")
     pairs.add_argument("--text", default=",".join(TEXT_MODELS), help="text models (default: %(default)s)")
     pairs.add_argument("--negatives", default="random,faiss", help="kinds of distractors (default: %(default)s)")
-    pairs.add_argument("--batch", type=int, help="rows of a batch (default: 8 sentences, 64 images)")
-    pairs.add_argument("--metric", choices=("l2", "ip"), help="of FAISS: Euclidean distance (default) or inner product")
-    pairs.add_argument("--index", choices=("flat", "ivf"), help="of FAISS: exact (default), or for pools of millions")
+    pairs.add_argument("--batch", type=int, help="rows per batch (default: 8 sentences, 64 images)")
+    pairs.add_argument(
+        "--metric", choices=("l2", "ip"), help="metric of FAISS: Euclidean distance (default) or inner product"
+    )
+    pairs.add_argument(
+        "--index", choices=("flat", "ivf"), help="index of FAISS: exact (default), or for pools of millions"
+    )
     pairs.add_argument("--config", help="configuration of a hub data set, such as all_languages of XNLI")
-    paper = parser.add_argument_group("paper: tables and figures of arXiv:2303.16992; all, if none is named")
+
+
+def _add_paper(parser: ArgumentParser) -> None:
+    paper = parser.add_argument_group("paper: tables and figures of arXiv:2303.16992 (default: all)")
     paper.add_argument("--table", type=int, choices=range(1, 9), action="append", metavar="1..8")
     paper.add_argument("--figure", type=int, choices=(4, 5), action="append", metavar="4|5")
     paper.add_argument("--scale", choices=("bundled", "hub"), default="bundled", help="default: %(default)s")
-    paper.add_argument("--parallel", metavar="DATA", help="parallel texts in place of the scale's own")
-    paper.add_argument("--captioned", metavar="DATA", help="images with captions; the hub's scale has none of its own")
-    paper.add_argument("--list", action="store_true", help="what there is")
+    paper.add_argument("--parallel", metavar="DATA", help="parallel texts (default: the scale's own)")
+    paper.add_argument(
+        "--captioned", metavar="DATA", help="images with captions (default: the bundled scenes; none for --scale hub)"
+    )
+    paper.add_argument("--list", action="store_true", help="list tables and figures")
     paper.add_argument("--out", type=Path, metavar="FOLDER", help="default: paper-bundled or paper-hub in the cache")
-    add_encoder(parser)
-    add_device(parser)
-    parser.set_defaults(run=_bench, misuse=parser.error)
 
 
 def _bench(options: Namespace, output: Output) -> int:
@@ -128,4 +155,4 @@ def _print_benchmark(output: Output, result: BenchmarkResult, key: str) -> None:
         rows,
         [asdict(record) for record in result.records],
     )
-    output.say(f"Kept as benchmark {key}.")
+    output.say(f"Stored as benchmark {key}.")

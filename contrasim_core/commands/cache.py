@@ -1,4 +1,4 @@
-"""`cache`: what is kept on disk."""
+"""`cache`: what is stored on disk."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def add(commands: Any) -> None:
     cache = command(
         commands,
         "cache",
-        "List, verify or prune what is kept on disk.",
+        "List, verify or prune what is stored on disk.",
         examples=("cache", "cache verify", "cache prune --max-size 2G", "cache remove activations 0123456789abcdef"),
     )
     cache.add_argument("action", nargs="?", choices=("list", "verify", "prune", "remove"), default="list")
     cache.add_argument("kind", nargs="?", help="for remove")
     cache.add_argument("key", nargs="?", help="for remove")
-    cache.add_argument("--max-size", help="for prune: such as 500M or 2G; least recently used go first")
+    cache.add_argument("--max-size", help="for prune: such as 500M or 2G; the least recently used are deleted first")
     cache.set_defaults(run=_cache)
 
 
@@ -38,7 +38,7 @@ def _cache(options: Namespace, output: Output) -> int:
         return _verify(store, output)
     if options.action == "remove":
         if not (options.kind and options.key):
-            raise SpecError("cache remove needs a kind and a key, as `cache` lists them.")
+            raise SpecError("cache remove needs a kind and a key; `contrasim cache` lists them.")
         store.remove(options.kind, options.key)
         output.say(f"Deleted {options.kind} {options.key}.")
         return 0
@@ -66,7 +66,7 @@ def _age(moment: float) -> str:
 def _prune(store: Store, text: str | None, output: Output) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", (text or "").strip().lower())
     if not match:
-        raise SpecError(f"cache prune needs --max-size, a size such as 500M or 2G; it is {text!r}.")
+        raise SpecError(f"cache prune needs --max-size, such as 500M or 2G. It is {text!r}.")
     gone = store.prune(int(float(match[1]) * UNITS[match[2]]))
     if output.as_json:
         output.json([asdict(item) for item in gone])
@@ -75,7 +75,7 @@ def _prune(store: Store, text: str | None, output: Output) -> int:
 
 
 def _verify(store: Store, output: Output) -> int:
-    """Check every shard against its checksum; exit code 1 if something is damaged."""
+    """Check every shard against its checksum; exit code 1 if any is damaged."""
     from contrasim_core.activations.shards import verify
 
     checked = [item for item in store.entries() if item.kind == "activations" and item.complete and not item.bundled]
@@ -87,5 +87,5 @@ def _verify(store: Store, output: Output) -> int:
         [{"key": item.key, "title": item.title, "problem": problem.reason} for item, problem in problems],
     )
     if problems:
-        output.say("Damaged shards are computed again when they are next asked for.")
+        output.say("Damaged shards are computed again the next time they are needed.")
     return 1 if problems else 0

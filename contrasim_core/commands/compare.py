@@ -18,7 +18,7 @@ from contrasim_core.result import plain
 from contrasim_core.runs.comparison.result import Comparison
 from contrasim_core.runs.comparison.spec import CompareSpec
 
-REASONS = 2  # why cells are empty: one for each side says enough
+REASONS = 2  # most reasons shown for empty cells: one per side is enough
 
 
 def add(commands: Any) -> None:
@@ -35,9 +35,15 @@ def add(commands: Any) -> None:
     parser.add_argument("a", help="rows: bundled name, folder, or hub id")
     parser.add_argument("b", help="columns")
     add_data(parser)
-    parser.add_argument("--measure", default="cka.linear", help="ids separated by commas, or 'closed-form'")
-    parser.add_argument("--encoder", action="append", default=[], metavar="KEY", help="trained encoder, by its key")
-    parser.add_argument("--groups", type=int, default=0, help="jackknife groups for intervals; 0 for none (default)")
+    parser.add_argument(
+        "--measure", default="cka.linear", help="ids separated by commas, or 'closed-form' (default: cka.linear)"
+    )
+    parser.add_argument(
+        "--encoder", action="append", default=[], metavar="KEY", help="key of a trained encoder; may be repeated"
+    )
+    parser.add_argument(
+        "--groups", type=int, default=0, help="jackknife groups for intervals (default: 0, no intervals)"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write .csv (one file per measure) or .json")
     add_device(parser)
     parser.set_defaults(run=_compare)
@@ -47,7 +53,9 @@ def _compare(options: Namespace, output: Output) -> int:
     from contrasim_core.runs import run
 
     if options.out and options.out.suffix not in (".csv", ".json"):
-        raise SpecError(f"--out {options.out}: grids are written as .csv or .json. Give a name that ends so.")
+        raise SpecError(
+            f"--out {options.out}: grids are written as .csv or .json. Give a name with one of these endings."
+        )
     spec = CompareSpec(
         a=source_of(options, options.a),
         b=source_of(options, options.b),
@@ -84,7 +92,7 @@ def _print_grid(output: Output, grid: SimilarityGrid, pooling: str) -> None:
 
 
 def _write_grids(path: Path, result: Comparison) -> None:
-    """CSV with the layers of B as columns; a file per measure where there are several."""
+    """Write CSV with the layers of B as columns; one file per measure if there are several."""
     if path.suffix == ".json":
         data = {name: grid.to_dict() for name, grid in result.grids.items()}
         path.write_text(json.dumps(plain(data), indent=1, allow_nan=False), encoding="utf-8")

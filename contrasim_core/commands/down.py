@@ -1,4 +1,4 @@
-"""`down`: end the scheduler and the workers."""
+"""`down`: stop the scheduler and the workers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contrasim_core.engine import cluster
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    down = command(commands, "down", "End the scheduler and the workers that `up` started.")
+    down = command(commands, "down", "Stop the scheduler and the workers that `up` started.")
     down.set_defaults(run=_down)
 
 
@@ -20,5 +20,5 @@ def _down(options: Namespace, output: Output) -> int:
     ended = cluster.down(root_of(options))
     if output.as_json:
         output.json({"ended": ended})
-    output.say(f"Ended {len(ended)} processes." if ended else "Nothing was running.")
+    output.say(f"Stopped {len(ended)} processes." if ended else "Nothing was running.")
     return 0

@@ -1,4 +1,4 @@
-"""`example`: the finished example, computed again."""
+"""`example`: compute the dashboard's example again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from contrasim_core.commands.output import Output, command
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    example = command(commands, "example", "Compute the example that the dashboard opens on again.")
-    example.add_argument("--root", type=Path, help="where it goes (default: cache/example)")
+    example = command(commands, "example", "Recompute the example that the dashboard opens with.")
+    example.add_argument("--root", type=Path, help="where to write it (default: cache/example)")
     example.set_defaults(run=_example)
 
 

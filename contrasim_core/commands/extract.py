@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
     parser = command(
         commands,
         "extract",
-        "Run a model over data and keep one row per sample of every layer.",
+        "Run a model over data and store one row per sample for every layer.",
         examples=(
             "extract digits-vit-0 --data digits",
             "extract ./my-model --data sentences.txt --pooling mean --layers 0,6,12 --out activations.npz",
@@ -53,7 +53,7 @@ def _extract(options: Namespace, output: Output) -> int:
         [tuple(row.values()) for row in rows],
         {"key": spec.key, "pooling": spec.pooling, "layers": rows},
     )
-    output.say(f"Kept as activations {spec.key}.")
+    output.say(f"Stored as activations {spec.key}.")
     return 0
 
 

@@ -25,7 +25,7 @@ def _jobs(options: Namespace, output: Output) -> int:
     table = JobTable(root_of(options))
     if options.action == "cancel":
         if not options.id:
-            raise EngineError("jobs cancel needs the id of a job, as `jobs` lists them.")
+            raise EngineError("jobs cancel needs the id of a job; `contrasim jobs` lists them.")
         job = table.cancel(options.id)
         output.say(f"{job.id}: {job.state}.")
         if output.as_json:
@@ -37,6 +37,6 @@ def _jobs(options: Namespace, output: Output) -> int:
          time.strftime("%m-%d %H:%M", time.localtime(job.created)))
         for job in found
     ]  # fmt: skip
-    heading = ("id", "kind", "what", "state", "done>", "message", "asked for")
+    heading = ("id", "kind", "what", "state", "done>", "message", "requested")
     output.table("Runs", heading, rows, [asdict(job) for job in found])
     return 0

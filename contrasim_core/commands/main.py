@@ -1,6 +1,6 @@
-"""The command line: the verbs of the Python API, with tables for people and `--json` for machines.
+"""The command line: the functions of the Python API, with tables for people and `--json` for machines.
 
-Exit codes: 0 done, 1 something the user can mend (the message says how), 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 an error that the user can fix (the message says how), 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ EXAMPLES = """examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
+    """Return the parser with all commands and their options."""
     top = argparse.ArgumentParser(
         prog="contrasim",
         description=ABOUT,
@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads make a busy machine crawl
+    """Run one command and return the exit code."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: spinning threads slow down a busy machine
     options = parser().parse_args(arguments)
     output = Output(as_json=options.json)
     try:
@@ -53,6 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.error(str(error))
         return 1
     except KeyboardInterrupt:
-        output.error("Interrupted. What was finished is kept; the same command goes on from there.")
+        output.error("Interrupted. Finished parts are kept; run the same command again to continue.")
         return INTERRUPTED
     return code

@@ -25,7 +25,7 @@ def _measures(_options: Namespace, output: Output) -> int:
         for spec in found
     ]
     data = [{name: _jsonable(getattr(spec, name)) for name in MeasureFacts.__dataclass_fields__} for spec in found]
-    output.table("Measures", ("id", "name", "range", "does not change under", "source"), rows, data)
+    output.table("Measures", ("id", "name", "range", "unchanged by", "source"), rows, data)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what is made of them."""
+"""Options that several commands share, and the objects made from them."""
 
 from __future__ import annotations
 
@@ -21,36 +21,41 @@ POOLINGS = get_args(Pooling)
 
 
 def add_data(parser: ArgumentParser) -> None:
-    """Which data, and how a model is run on them."""
+    """Add options for the data, and for how to run a model on them."""
     parser.add_argument("--data", required=True, help="bundled name, file, folder, or hub data set")
     parser.add_argument("--split", default="test", help="part of a bundled or hub data set (default: test)")
     parser.add_argument("--column", help="column of a table with the texts or images")
-    parser.add_argument("--limit", type=int, help="only the first samples")
-    parser.add_argument("--pooling", choices=POOLINGS, help="default: by the family of the model")
-    parser.add_argument("--dtype", choices=get_args(Dtype), default="float32", help="of the forward pass")
-    parser.add_argument("--max-length", type=int, default=128, help="tokens after which a text is cut (default: 128)")
+    parser.add_argument("--limit", type=int, help="use only the first samples")
+    parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the model's family")
+    parser.add_argument(
+        "--dtype",
+        choices=get_args(Dtype),
+        default="float32",
+        help="number format of the forward pass (default: float32)",
+    )
+    parser.add_argument("--max-length", type=int, default=128, help="cut texts after this many tokens (default: 128)")
 
 
 def add_device(parser: ArgumentParser) -> None:
-    """Where to compute."""
+    """Add options for where to compute."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     parser.add_argument("--batch-size", type=int, help="samples per forward pass")
 
 
 def store_of(options: Namespace) -> Store:
-    """The store these options name."""
+    """Return the store that these options name."""
     return Store(options.cache)
 
 
 def execution_of(options: Namespace) -> Any:
-    """How models are run."""
+    """Return how models are run."""
     from contrasim_core.activations.spec import Execution
 
     return Execution(device=options.device, batch_size=options.batch_size)
 
 
 def pooling_of(options: Namespace, model: str) -> Pooling:
-    """What was asked for, or the default of the model's family."""
+    """Return the requested pooling, or the default of the model's family."""
     if options.pooling:
         given: Pooling = options.pooling
         return given
@@ -58,7 +63,7 @@ def pooling_of(options: Namespace, model: str) -> Pooling:
 
 
 def source_of(options: Namespace, model: str, layers: str = "all") -> ExtractionSpec:
-    """One model on the data of the options."""
+    """Return the extraction of one model on the data of the options."""
     return extraction_spec(
         model,
         options.data,
@@ -76,17 +81,19 @@ SEEDS = 5
 
 
 def add_encoder(parser: ArgumentParser) -> None:
-    """How encoders are trained."""
+    """Add options for how encoders are trained."""
     parser.add_argument(
-        "--seeds", type=int, metavar="N", help="encoders to train (default: 5; 1 for each pair of languages)"
+        "--seeds", type=int, metavar="N", help="number of encoders to train (default: 5; 1 per pair of languages)"
     )
-    parser.add_argument("--preset", choices=("auto", "paper", "quick"), default="auto", help="training options")
-    parser.add_argument("--epochs", type=int, help="instead of the preset's")
-    parser.add_argument("--batch-rows", type=int, help="instead of the preset's")
+    parser.add_argument(
+        "--preset", choices=("auto", "paper", "quick"), default="auto", help="set of training options (default: auto)"
+    )
+    parser.add_argument("--epochs", type=int, help="epochs (default: the preset's)")
+    parser.add_argument("--batch-rows", type=int, help="samples per training step (default: the preset's)")
 
 
 def encoder_spec(options: Namespace, *, bundled: bool, kind: str = "contrasim") -> EncoderSpec:
-    """Training options of an encoder: a preset, with what was given instead."""
+    """Return training options of an encoder: a preset, with the given options replaced."""
     quick = options.preset == "quick" or (options.preset == "auto" and bundled)
     changes = {"epochs": options.epochs, "batch_rows": options.batch_rows}
     given = {name: value for name, value in changes.items() if value is not None}
@@ -94,15 +101,15 @@ def encoder_spec(options: Namespace, *, bundled: bool, kind: str = "contrasim") 
 
 
 def root_of(options: Namespace) -> Path:
-    """The root of the store these options name."""
+    """Return the root of the store that these options name."""
     return Store(options.cache).root
 
 
 def trainings_of(options: Namespace, keys: Sequence[str]) -> tuple[TrainSpec, ...]:
-    """What the encoders with these keys were trained on.
+    """Return the trainings of the encoders with these keys.
 
     Raises:
-        SpecError: if a key is that of something else.
+        SpecError: if a key does not belong to encoders.
     """
     from contrasim_core.runs.kinds import stored_spec
 

@@ -1,4 +1,4 @@
-"""How commands speak: rich tables and progress on a terminal, JSON where asked for, errors on standard error."""
+"""Output of commands: rich tables and progress on a terminal, JSON on request, errors on standard error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contrasim_core.progress import Progress, silent
 from contrasim_core.result import plain
 
 PIPED_WIDTH = 160
-"""Columns where output goes to a file or a pipe, which do not tell."""
+"""Width of tables in columns when output goes to a file or a pipe, which have no width."""
 
 
 class Output:
@@ -33,24 +33,24 @@ class Output:
         self.errors = Console(stderr=True, highlight=False)
 
     def error(self, message: str) -> None:
-        """Say what went wrong."""
+        """Print an error."""
         self.errors.print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
 
     def say(self, message: str) -> None:
-        """A line for people; nothing where JSON was asked for."""
+        """Print a line for people; nothing if JSON was requested."""
         if not self.as_json:
             self.console.print(escape(message), soft_wrap=True)
 
     def json(self, data: Any) -> None:
-        """Data for machines."""
+        """Print data for machines."""
         sys.stdout.write(json.dumps(plain(data), indent=1, allow_nan=False) + "\n")
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], data: Any) -> None:
-        """A table for people, or the data behind it as JSON.
+        """Print a table for people, or the data behind it as JSON.
 
         Args:
-            title: over the table.
-            columns: headings; those ending in `>` are aligned right.
+            title: title above the table.
+            columns: headings; those ending in `>` are right-aligned.
             rows: cells.
             data: what `--json` prints.
         """
@@ -71,7 +71,7 @@ class Output:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """A bar on standard error with the time to go; silent if that is no terminal."""
+        """Show a progress bar with the time left on standard error; silent if that is not a terminal."""
         if not self.errors.is_terminal:
             yield silent
             return
@@ -86,7 +86,7 @@ class Output:
 
 
 def command(commands: Any, name: str, about: str, *, examples: Sequence[str] = ()) -> ArgumentParser:
-    """A command's parser, with the options all commands have."""
+    """Return a command's parser, with the options that all commands share."""
     lines = "".join(f"  contrasim {line}\n" for line in examples)
     parser: ArgumentParser = commands.add_parser(
         name,
@@ -99,6 +99,6 @@ def command(commands: Any, name: str, about: str, *, examples: Sequence[str] = (
     parser.add_argument(
         "--cache",
         metavar="FOLDER",
-        help="where results are kept (default: $CONTRASIM_CACHE, or cache in a checkout, or your own cache folder)",
+        help="where to store results (default: $CONTRASIM_CACHE, or cache in a checkout, or your cache folder)",
     )
     return parser

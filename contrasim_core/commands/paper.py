@@ -1,4 +1,4 @@
-"""`bench paper`: the tables and figures of the paper, run anew."""
+"""`bench paper`: the tables and figures of the paper, reproduced."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def run(options: Namespace, output: Output) -> int:
 
     if options.list:
         known = [{"name": item.name, "title": item.title} for item in paper.ITEMS]
-        output.table("Tables and figures", ("name", "what"), [tuple(item.values()) for item in known], known)
+        output.table("Tables and figures", ("name", "title"), [tuple(item.values()) for item in known], known)
         return 0
     names = [f"table-{number}" for number in options.table or ()] + [f"figure-{at}" for at in options.figure or ()]
     store = store_of(options)

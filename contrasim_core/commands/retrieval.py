@@ -17,7 +17,7 @@ from contrasim_core.runs.retrieval.spec import RetrievalSpec
 
 
 def run(options: Namespace, output: Output) -> int:
-    """Run the benchmark that the options describe, and print it."""
+    """Run the benchmark that the options describe, and print the result."""
     from contrasim_core.runs import run as execute
 
     spec = spec_of(options)
@@ -30,7 +30,7 @@ def run(options: Namespace, output: Output) -> int:
 
 
 def spec_of(options: Namespace) -> RetrievalSpec:
-    """The spec behind the options of `bench`."""
+    """Return the spec that the options of `bench` describe."""
     shared: dict[str, Any] = {
         "measures": expand_measures(options.measures),
         "data": options.data,
@@ -69,7 +69,7 @@ def _encoder(options: Namespace) -> EncoderSpec:
 
 
 def show(output: Output, result: RetrievalResult, key: str) -> None:
-    """A table of means over pairs, a column for each layer; or all records as JSON."""
+    """Print a table of means over pairs, with one column per layer; or all records as JSON."""
     shown: dict[tuple[str, str], list[RetrievalLine]] = {}
     for line in result.lines:
         if line.pair_group == "all":
@@ -87,8 +87,8 @@ def show(output: Output, result: RetrievalResult, key: str) -> None:
     )
     for line in {line.measure: line for line in result.lines if line.reason}.values():
         output.say(f"{line.measure}: {line.reason}.")
-    output.say("Learned measures: over pairs that the encoder was not trained on, where there are any.")
-    output.say(f"Kept as retrieval {key}.")
+    output.say("Learned measures: over pairs that the encoder was not trained on, if there are any.")
+    output.say(f"Stored as retrieval {key}.")
 
 
 def _cell(line: RetrievalLine) -> str:

@@ -1,4 +1,4 @@
-"""`train`: ContraSim encoders and their ablations."""
+"""`train`: train ContraSim encoders and their ablations."""
 
 from __future__ import annotations
 
@@ -36,11 +36,13 @@ def add(commands: Any) -> None:
         ),
     )
     parser.add_argument("--models", required=True, help="a bundled family, or names separated by commas")
-    parser.add_argument("--data", help="training data; a bundled family has its own")
-    parser.add_argument("--encoder", choices=ENCODER_KINDS, default="contrasim", help="kind (default: contrasim)")
+    parser.add_argument("--data", help="training data (default: that of the bundled family)")
+    parser.add_argument(
+        "--encoder", choices=ENCODER_KINDS, default="contrasim", help="kind of encoder (default: contrasim)"
+    )
     add_encoder(parser)
     parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the family, else mean")
-    parser.add_argument("--rows", type=int, help="only the first rows")
+    parser.add_argument("--rows", type=int, help="use only the first rows")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the first seed's encoder to this file")
     add_device(parser)
     parser.set_defaults(run=_train)
@@ -79,5 +81,5 @@ def _train(options: Namespace, output: Output) -> int:
         rows,
         {"key": spec.key, "curves": [asdict(curve) for curve in curves]},
     )
-    output.say(f"Kept as encoder {spec.key}; compare with it by --encoder {spec.key}.")
+    output.say(f"Stored as encoder {spec.key}. Compare with it: --encoder {spec.key}.")
     return 0

@@ -19,10 +19,16 @@ def add(commands: Any) -> None:
         "Start a scheduler and one worker per GPU (or one on the CPU), on this machine only.",
         examples=("up", "up --workers 2", "up --host 10.0.0.5 --tls-ca ca.pem --tls-cert cert.pem --tls-key key.pem"),
     )
-    up.add_argument("--host", default="127.0.0.1", help="where to listen; others than this machine need TLS")
+    up.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; anything but a loopback address needs TLS (default: 127.0.0.1)",
+    )
     for name in ("ca", "cert", "key"):
-        up.add_argument(f"--tls-{name}", default="", metavar="FILE", help=f"{name} file of mutual TLS")
-    up.add_argument("--workers", type=int, metavar="N", help="default: one for each GPU, or one on the CPU")
+        up.add_argument(f"--tls-{name}", default="", metavar="FILE", help=f"{name} file for mutual TLS")
+    up.add_argument(
+        "--workers", type=int, metavar="N", help="number of workers (default: one per GPU, or one on the CPU)"
+    )
     up.set_defaults(run=_up)
 
 

@@ -16,13 +16,13 @@ def add(commands: Any) -> None:
     zoo = command(
         commands,
         "zoo",
-        "List the bundled models, or train one again from its recipe.",
+        "List the bundled models, or train one from its recipe.",
         examples=("zoo", "zoo build digits-vit-0 --root rebuilt"),
     )
     zoo.add_argument("action", nargs="?", choices=("list", "build"), default="list")
     zoo.add_argument("name", nargs="?", help="a model such as digits-vit-0, or a family, for build")
-    zoo.add_argument("--root", type=Path, help="folder for what is built (default: rebuilt)", default=Path("rebuilt"))
-    zoo.add_argument("--steps", type=int, help="fewer training steps than the recipe's, for a try")
+    zoo.add_argument("--root", type=Path, help="folder to write to (default: rebuilt)", default=Path("rebuilt"))
+    zoo.add_argument("--steps", type=int, help="number of training steps instead of the recipe's, for a trial run")
     zoo.set_defaults(run=_zoo)
 
 

@@ -1,4 +1,4 @@
-"""Data sources: a `DatasetRef` in, samples out. Resolving a name is light; loading imports what it needs."""
+"""Data sources: `DatasetRef` in, samples out. Resolving a name is light; loading imports what it needs."""
 
 from __future__ import annotations
 

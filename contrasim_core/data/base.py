@@ -1,4 +1,4 @@
-"""Samples and what stands behind them, as every data source gives them."""
+"""Samples with their content, as every data source returns them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Inputs:
 
 
 def text_inputs(ref: DatasetRef, texts: Sequence[str], ids: Sequence[str] | None = None) -> Inputs:
-    """Inputs made of texts, cut to the reference's limit.
+    """Make inputs from texts, cut to the reference's limit.
 
     Raises:
         DataError: if there are no texts, if one is empty, or if ids repeat.
@@ -53,10 +53,10 @@ def text_inputs(ref: DatasetRef, texts: Sequence[str], ids: Sequence[str] | None
 
 
 def image_inputs(ref: DatasetRef, images: Sequence[Image], ids: Sequence[str] | None = None) -> Inputs:
-    """Inputs made of images, cut to the reference's limit; grey images are given three equal channels.
+    """Make inputs from images, cut to the reference's limit; grey images get three equal channels.
 
     Raises:
-        DataError: if there are no images, if one has no valid shape, or if ids repeat.
+        DataError: if there are no images, if one has an invalid shape, or if ids repeat.
     """
     kept = tuple(_as_rgb(image, ref) for image in images[: ref.limit])
     names = _ids(ref, len(kept), ids)
@@ -66,10 +66,10 @@ def image_inputs(ref: DatasetRef, images: Sequence[Image], ids: Sequence[str] | 
 
 def _ids(ref: DatasetRef, count: int, ids: Sequence[str] | None) -> tuple[str, ...]:
     if count == 0:
-        raise DataError(f"{ref.label} holds no samples.")
+        raise DataError(f"{ref.label} contains no samples.")
     names = tuple(ids[:count]) if ids is not None else tuple(str(number) for number in range(count))
     if len(set(names)) != count:
-        raise DataError(f"{ref.label}: sample ids repeat. Every sample needs an id of its own.")
+        raise DataError(f"{ref.label}: sample ids repeat. Every sample needs a unique id.")
     return names
 
 
@@ -86,7 +86,7 @@ def _as_rgb(image: Image, ref: DatasetRef) -> Image:
 
 
 def thumbnails_of(images: Sequence[Image]) -> NDArray[np.uint8]:
-    """[n, h, w, 3] small pictures on white, all of one size; tiny images are enlarged by whole factors."""
+    """Return [n, h, w, 3] small pictures of equal size on white; tiny images are enlarged by whole factors."""
     from PIL import Image as Pillow
 
     small = []

@@ -1,4 +1,4 @@
-"""Which data there are, and the one door to them: bundled names, files and folders, hub data sets, lists."""
+"""The bundled data sets, and the single entry point to all data: names, files and folders, hub data sets, lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from contrasim_core.data.base import Inputs, image_inputs, text_inputs
 from contrasim_core.errors import SpecError, UnknownDataError
 from contrasim_core.refs import DatasetRef, Modality, digest
 
-RECIPE = "1"  # part of every bundled fingerprint: raise it when a recipe below changes what it gives
+RECIPE = "1"  # part of every bundled fingerprint: increment it when a recipe below changes its output
 HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
 
 
@@ -26,13 +26,13 @@ class BundledData:
     """A data set made from libraries that are installed anyway.
 
     Attributes:
-        name: as in commands.
-        modality: of its samples; of its first side, if it has sides.
-        about: what it is.
-        sizes: samples by split.
-        made_from: what it depends on.
-        load: samples and ids of a split; all sides of a split, where it has sides.
-        sides: forms that each sample has, such as languages; empty for one form.
+        name: its name in commands.
+        modality: modality of its samples, or of its first side if it has sides.
+        about: a short description.
+        sizes: number of samples by split.
+        made_from: returns the version of the library that it is made from.
+        load: returns samples and ids of a split, or all sides of a split if it has sides.
+        sides: forms that each sample has, such as languages; empty if there is only one.
     """
 
     name: str
@@ -115,7 +115,7 @@ BUNDLED: tuple[BundledData, ...] = (
 
 
 def bundled(name: str) -> BundledData | None:
-    """The bundled data set of this name, or None."""
+    """Return the bundled data set of this name, or None."""
     return next((item for item in BUNDLED if item.name == name), None)
 
 
@@ -127,17 +127,17 @@ def resolve_data(
     column: str | None = None,
     config: str | None = None,
 ) -> DatasetRef:
-    """Find out what `source` names and pin its content, without loading it.
+    """Find the data that `source` refers to and pin its content, without loading it.
 
     Args:
         source: a bundled name, a file or folder, or a hub id such as `owner/name`.
         split: part of a bundled or hub data set.
-        limit: take only the first samples; the bundled sets are shuffled once, so these are a fair sample.
+        limit: use only the first samples; the bundled sets are shuffled once, so these are a fair sample.
         column: column of a table with the texts or images.
         config: configuration of a hub data set.
 
     Raises:
-        UnknownDataError: if nothing answers to the name.
+        UnknownDataError: if no data set has this name.
         SpecError: if a bundled set has no such split, or the limit is not positive.
     """
     if isinstance(source, DatasetRef):
@@ -172,26 +172,27 @@ def resolve_data(
         return DatasetRef(name=name, kind="hub", split=split, limit=limit, column=column, config=config)
     names = ", ".join(item.name for item in BUNDLED)
     raise UnknownDataError(
-        f"No data set {name!r}. Give a bundled name ({names}), an existing file or folder, or a hub id like owner/name."
+        f"Unknown data set {name!r}. Give a bundled name ({names}), an existing file or folder, or a hub id like "
+        "owner/name."
     )
 
 
 def _bundled_side(known: BundledData, column: str | None) -> str | None:
-    """The side that is meant: the first, if none is named; None for data of one form.
+    """Return the requested side, by default the first; None for data of one form.
 
     Raises:
-        SpecError: if there is no such side.
+        SpecError: if the data have no such side.
     """
     if not known.sides:
         return None
     side = column.partition(pairs.OF)[0] if column else known.sides[0]
     if side not in known.sides:
-        raise SpecError(f"{known.name} has no {side!r}. It has: {', '.join(known.sides)}.")
+        raise SpecError(f"{known.name} has no side {side!r}. It has: {', '.join(known.sides)}.")
     return side
 
 
 def _with_images(path: Path, column: str | None) -> Path:
-    """What the content depends on: for a table of captions also the images beside it."""
+    """Return what the content depends on: for a table of captions, the whole folder with the images."""
     named = pairs.sides_of(column)
     return path.parent if named and pairs.IMAGE_SIDE in named[1] and path.suffix in files.TABLE_TYPES else path
 
@@ -204,8 +205,8 @@ def load_data(source: str | Path | DatasetRef | Sequence[Any], **options: Any) -
         options: as for `resolve_data`.
 
     Raises:
-        UnknownDataError: if nothing answers to the name.
-        DataError: if what was found cannot be used.
+        UnknownDataError: if no data set has this name.
+        DataError: if the data cannot be used.
     """
     if not isinstance(source, str | Path | DatasetRef):
         return _inline(source, **options)
@@ -223,7 +224,7 @@ def load_data(source: str | Path | DatasetRef | Sequence[Any], **options: Any) -
 
 
 def _inline(items: Sequence[Any], limit: int | None = None) -> Inputs:
-    """A list of texts, or of images."""
+    """Return inputs from a list of texts or images."""
     ref = DatasetRef(name="inline", kind="inline", split="all", limit=limit)
     if len(items) and isinstance(items[0], str):
         inputs = text_inputs(ref, items)

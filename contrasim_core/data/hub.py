@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or folders in the same format, through the `datasets` library."""
+"""Data sets from the Hugging Face hub, or folders in the same format, read with the `datasets` library."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ DATA_TYPES = ("*.parquet", "*.jsonl", "*.arrow")
 
 
 def is_dataset_folder(path: Path) -> bool:
-    """Whether a folder holds a data set in hub format: a card, or tables in parquet, JSON lines or arrow."""
+    """Return whether a folder is a data set in hub format: it has a card, or parquet, JSON lines or arrow files."""
     return path.is_dir() and any(
         next(path.rglob(pattern), None) is not None for pattern in (*DATA_TYPES, "dataset_infos.json")
     )
 
 
 def load(ref: DatasetRef) -> Inputs:
-    """Load a split; downloads it on first use unless `HF_HUB_OFFLINE=1`.
+    """Load a split; it is downloaded on first use unless `HF_HUB_OFFLINE=1`.
 
     Raises:
-        UnknownDataError: if there is no such data set, configuration or split.
-        DataError: if no column holds texts or images.
+        UnknownDataError: if the data set, configuration or split does not exist.
+        DataError: if no column contains texts or images.
     """
     import datasets
 
     try:
         with _quiet(datasets):
-            data = datasets.load_dataset(ref.name, ref.config, split=ref.split)  # data only: it runs no code of theirs
+            data = datasets.load_dataset(ref.name, ref.config, split=ref.split)  # data only: runs no code
     except (FileNotFoundError, ValueError, ConnectionError, OSError) as error:
         raise UnknownDataError(
             f"The data set {ref.name} (configuration {ref.config or 'default'}, split {ref.split}) cannot be loaded: "
@@ -58,9 +58,9 @@ def load(ref: DatasetRef) -> Inputs:
 
 
 def _paired(data: Any, sides: Sequence[str], ref: DatasetRef) -> PairedData:
-    """All sides of a split: a column for each, or XNLI's nested translations, or images with captions.
+    """Return all sides of a split: one column per side, XNLI's nested translations, or images with captions.
 
-    Enough rows are read that the limit can be met although repeated ones are left out.
+    Enough rows are read to reach the limit after repeated ones are dropped.
     """
     rows = len(data) if ref.limit is None else min(len(data), 3 * ref.limit)
     data = data.select(range(rows))
@@ -82,7 +82,7 @@ def _paired(data: Any, sides: Sequence[str], ref: DatasetRef) -> PairedData:
     if missing:
         raise DataError(
             f"{ref.name} has no column {', '.join(map(repr, missing))}. Its columns: {', '.join(data.column_names)}. "
-            "Name languages that it has."
+            "Choose from these columns."
         )
     ids = tuple(f"{ref.split}-{number}" for number in range(rows))
     parallel = {name: tuple(str(value or "").strip() for value in data[name][:]) for name in sides}
@@ -91,12 +91,12 @@ def _paired(data: Any, sides: Sequence[str], ref: DatasetRef) -> PairedData:
 
 
 def _first_text(value: Any) -> str:
-    """The caption; the first, where an image has several."""
+    """Return the caption, or the first one if an image has several."""
     return str(value[0] if isinstance(value, list) and value else value or "").strip()
 
 
 def _nested(data: Any, sides: Sequence[str], ref: DatasetRef) -> PairedData:
-    """Premises and hypotheses of XNLI (configuration `all_languages`), parallel in fifteen languages."""
+    """Return premises and hypotheses of XNLI (configuration `all_languages`), parallel in fifteen languages."""
     known = sorted(data[0]["premise"])
     missing = [name for name in sides if name not in known]
     if missing:
@@ -116,7 +116,7 @@ def _nested(data: Any, sides: Sequence[str], ref: DatasetRef) -> PairedData:
 
 @contextmanager
 def _quiet(datasets: Any) -> Iterator[None]:
-    """No progress bars while a data set is loaded."""
+    """Hide progress bars while a data set is loaded."""
     bars = datasets.utils.is_progress_bar_enabled()
     datasets.disable_progress_bars()
     try:
@@ -132,8 +132,8 @@ def _column(ref: DatasetRef, columns: Sequence[str]) -> str:
     found = [name for name in (*IMAGE_COLUMNS, *TEXT_COLUMNS) if name in columns]
     if ref.column is None and found:
         return found[0]
-    wanted = f"no column {ref.column!r}" if ref.column else "no column that is known to hold texts or images"
-    raise DataError(f"{ref.name} has {wanted}. Its columns: {', '.join(columns)}. Say which to use.")
+    wanted = f"no column {ref.column!r}" if ref.column else "no column with a usual name for texts or images"
+    raise DataError(f"{ref.name} has {wanted}. Its columns: {', '.join(columns)}. Name the one to use.")
 
 
 def _image(value: Any, ref: DatasetRef) -> Image:

@@ -1,7 +1,7 @@
-"""Bundled parallel phrases in five languages, from the Unicode CLDR as the library Babel carries it.
+"""Bundled parallel phrases in five languages, from the Unicode CLDR as shipped with the library Babel.
 
-Names of places, languages, scripts, currencies, time zones and units, and what CLDR's patterns make of them: dates,
-amounts, measurements, durations and lists. Every phrase differs from all others in each of the languages.
+They are names of places, languages, scripts, currencies, time zones and units, and what CLDR's patterns make of them:
+dates, amounts, measurements, durations and lists. Every phrase differs from all others in each of the languages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Phrases = dict[str, str]
 
 @cache
 def phrases() -> PairedData:
-    """All phrases, names first, in an order that never changes."""
+    """Return all phrases, names first, in a fixed order."""
     from babel import Locale
 
     locales = {language: Locale.parse(language) for language in LANGUAGES}
@@ -35,7 +35,7 @@ def phrases() -> PairedData:
 
 
 def _names(locales: Mapping[str, Any]) -> Iterator[tuple[str, Phrases]]:
-    """Names that CLDR lists in every language."""
+    """Yield the names that CLDR lists in every language."""
     sources: dict[str, Callable[[Any], Mapping[str, Any]]] = {
         "place": lambda locale: locale.territories,
         "language": lambda locale: locale.languages,
@@ -57,41 +57,41 @@ def _names(locales: Mapping[str, Any]) -> Iterator[tuple[str, Phrases]]:
 
 
 class _Formats:
-    """CLDR's patterns, filled in each language."""
+    """CLDR's patterns, filled in for each language."""
 
     def __init__(self, languages: Iterable[str]) -> None:
         self._languages = tuple(languages)
 
     def each(self, make: Callable[..., Any], *values: Any) -> Phrases:
-        """The same in every language."""
+        """Return the same phrase in every language."""
         return {language: " ".join(str(make(language, *values)).split()) for language in self._languages}
 
     def date(self, language: str, day: datetime.date) -> str:
-        """Monday, March 3, 1975."""
+        """Return a date, such as `Monday, March 3, 1975`."""
         from babel.dates import format_date
 
         return format_date(day, "full", locale=language)
 
     def money(self, language: str, amount: int, code: str) -> str:
-        """12 euros."""
+        """Return an amount of money, such as `12 euros`."""
         from babel.numbers import format_currency
 
         return format_currency(amount, code, format_type="name", locale=language, currency_digits=False)
 
     def measure(self, language: str, amount: int, unit: str) -> Any:
-        """12 kilometers."""
+        """Return a measurement, such as `12 kilometers`."""
         from babel.units import format_unit
 
         return format_unit(amount, unit, "long", locale=language)
 
     def duration(self, language: str, span: datetime.timedelta) -> str:
-        """In 3 days."""
+        """Return a duration, such as `in 3 days`."""
         from babel.dates import format_timedelta
 
         return format_timedelta(span, add_direction=True, threshold=2, locale=language)
 
     def names_of(self, language: str, chosen: Sequence[Phrases]) -> str:
-        """France, Peru, and Chad."""
+        """Return a list, such as `France, Peru, and Chad`."""
         from babel.lists import format_list
 
         return format_list([item[language] for item in chosen], locale=language)
@@ -100,7 +100,7 @@ class _Formats:
 def _composed(
     locales: Mapping[str, Any], random: np.random.RandomState, places: Mapping[str, Phrases]
 ) -> Iterator[tuple[str, Phrases]]:
-    """Phrases that CLDR's patterns make, with numbers and names from a fixed seed."""
+    """Yield the phrases that CLDR's patterns make, with numbers and names from a fixed seed."""
     written = _Formats(locales)
     first = datetime.date(1950, 1, 1)
     for number in range(DATES):
@@ -115,7 +115,7 @@ def _composed(
     for number in range(MEASUREMENTS):
         unit = units[random.randint(len(units))]
         measured = written.each(written.measure, int(random.randint(2, 1000)), unit)
-        if not any(unit in text for text in measured.values()):  # where CLDR has no name, Babel writes the bare code
+        if not any(unit in text for text in measured.values()):  # if CLDR has no name, Babel writes the bare code
             yield f"measure-{number}", measured
     for number in range(DURATIONS):
         sign = 1 if random.rand() < 0.5 else -1

@@ -1,4 +1,4 @@
-"""Bundled images with captions: two coloured shapes and how they lie to each other, drawn from a seed."""
+"""Bundled images with captions: two coloured shapes and their relative position, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contrasim_core.data.pairs import CAPTION_SIDE, IMAGE_SIDE, PairedData
 
 COUNT = 9000
 PIXELS = 32
-OVERSAMPLE = 4  # drawn larger, then shrunk: smooth edges
+OVERSAMPLE = 4  # drawn larger, then shrunk for smooth edges
 COLOURS = {
     "red": (214, 39, 40),
     "green": (44, 160, 44),
@@ -36,7 +36,7 @@ CLASSES = (len(SIZES), len(COLOURS), len(SHAPES), len(RELATIONS), len(SIZES), le
 
 @cache
 def scenes() -> PairedData:
-    """All scenes; no two show the same, in whatever words."""
+    """Return all scenes; no two show the same content, however it is worded."""
     random = np.random.RandomState(0)
     found: dict[Labels, tuple[Image, str]] = {}
     met: set[Labels] = set()
@@ -51,22 +51,22 @@ def scenes() -> PairedData:
 
 
 def labels_of(name: str) -> Labels:
-    """What a scene shows, by its id."""
+    """Return what a scene shows, by its id."""
     return tuple(int(digit) for digit in name.removeprefix("scene-"))
 
 
 def turned(labels: Labels) -> Labels:
-    """The same scene told from its other shape: what was above is now below."""
+    """Return the same scene described from its other shape: above becomes below."""
     return (*labels[4:], labels[3] ^ 1, *labels[:3])
 
 
 def seen_from_first(labels: Labels) -> Labels:
-    """Of the two ways to tell a scene, the one that begins with the upper or left shape."""
+    """Return the description of a scene that begins with the upper or left shape."""
     return labels if labels[3] % 2 == 0 else turned(labels)
 
 
 def caption(labels: Labels, phrase: int) -> str:
-    """The scene in words."""
+    """Describe the scene in words."""
     names = [tuple(SIZES), tuple(COLOURS), SHAPES]
     first = " ".join(options[label] for options, label in zip(names, labels[:3], strict=True))
     second = " ".join(options[label] for options, label in zip(names, labels[4:], strict=True))
@@ -78,7 +78,7 @@ def _with_article(words: str) -> str:
 
 
 def draw(labels: Labels, random: np.random.RandomState) -> Image:
-    """The scene as an image: grey background of some lightness, positions a little off."""
+    """Draw the scene: grey background of random lightness, positions slightly off."""
     from PIL import Image as Pillow
     from PIL import ImageDraw
 

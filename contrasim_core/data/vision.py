@@ -1,4 +1,4 @@
-"""Bundled images, from data that scikit-learn carries: handwritten digits, and patches of its two photographs."""
+"""Bundled images, from data shipped with scikit-learn: handwritten digits, and patches of its two photographs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PATCHES = {"train": 1257, "test": 540}
 
 
 def digits(split: str) -> tuple[list[Image], list[str]]:
-    """scikit-learn's 1,797 handwritten digits, 8 x 8, shuffled once: the first 540 are for testing."""
+    """Return scikit-learn's 1,797 handwritten digits, 8 x 8, in a fixed random order: the first 540 are for testing."""
     images, _, ids = digits_with_labels(split)
     return images, ids
 
 
 def digits_with_labels(split: str) -> tuple[list[Image], list[int], list[str]]:
-    """The digits, which digit each one is, and ids that number them as scikit-learn does."""
+    """Return the digits, their labels, and ids that number them as scikit-learn does."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -30,10 +30,10 @@ def digits_with_labels(split: str) -> tuple[list[Image], list[int], list[str]]:
 
 
 def photo_patches(split: str) -> tuple[list[Image], list[str]]:
-    """Grey 8 x 8 patches of scikit-learn's two photographs; no patch overlaps another.
+    """Return grey 8 x 8 patches of scikit-learn's two photographs; no patches overlap.
 
     Training patches come from the left two thirds of each photograph and test patches from the right third.
-    Flat patches (sky) are left out, and contrast is stretched to the full range as the digits have it.
+    Flat patches (sky) are dropped, and contrast is stretched to the full range, like that of the digits.
     """
     from sklearn.datasets import load_sample_images
 

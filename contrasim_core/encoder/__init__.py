@@ -1,1 +1,1 @@
-"""ContraSim: encoders trained with contrast, their ablations without it, and the measures they become."""
+"""ContraSim: encoders trained with contrast, their ablations without it, and the measures that they define."""

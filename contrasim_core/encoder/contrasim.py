@@ -1,4 +1,4 @@
-"""A trained encoder as an object with fit, transform and similarity, and as just another measure."""
+"""An encoder as an object with fit, transform and similarity, and as a measure like any other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ENCODER_FORMAT = 1
 
 
 class ContraSim:
-    """ContraSim (arXiv:2303.16992), one of its ablations, or the relative kind, by `EncoderSpec.encoder`.
+    """ContraSim (arXiv:2303.16992), one of its ablations, or the relative kind, depending on `EncoderSpec.encoder`.
 
     >>> encoder = ContraSim(epochs=20).fit([layers_of_model_a, layers_of_model_b])   # doctest: +SKIP
     >>> encoder.similarity(x, y)                                                    # doctest: +SKIP
@@ -59,19 +59,19 @@ class ContraSim:
         return f"ContraSim({self.spec.encoder}, seed {self.spec.seed}, {state})"
 
     def fit(self, models: Models, *, device: str = "auto", progress: Progress = silent) -> Self:
-        """Train on layers of several models on the same samples: same layer of other models against all else.
+        """Train on layers of several models on the same samples: the same layer of other models against all else.
 
         Args:
             models: one list of layers per model, as activations or matrices [n, d]; or a flat list of activations.
-                Every model gives the same number of layers. Widths may differ: a plain encoder gets one input head
-                for each width, the relative kind needs one only.
+                Every model has the same number of layers. Widths may differ: a plain encoder gets one input head
+                per width, the relative kind needs only one.
             device: where to train.
-            progress: told after each epoch.
+            progress: called after each epoch.
 
         Raises:
-            PairingError: if two activations are of different samples.
+            PairingError: if two activations come from different samples.
             EncoderError: if the models have different numbers of layers, or too few.
-            NotFiniteError: if there is a NaN or an infinity.
+            NotFiniteError: if a layer contains NaN or infinity.
         """
         self._adopt(fit(self.spec, (self.spec.seed,), models, device, progress)[0])
         return self
@@ -86,7 +86,7 @@ class ContraSim:
         device: str = "auto",
         progress: Progress = silent,
     ) -> list[ContraSim]:
-        """Train one encoder per seed, all in one batched computation; arguments as for `fit`."""
+        """Train one encoder per seed in one batched computation; arguments as for `fit`."""
         return [cls(item.spec)._adopt(item) for item in fit(spec, tuple(seeds), models, device, progress)]
 
     @classmethod
@@ -106,19 +106,19 @@ class ContraSim:
 
         Args:
             spec: architecture, loss and schedule.
-            sources: layers by language, or by model; all on the same samples, and equally many.
-            pairs: places in `sources` that each encoder is trained on.
-            seeds: one encoder each, for every pair.
+            sources: layers by language, or by model; the same number for each, all on the same samples.
+            pairs: positions in `sources` of the two that each encoder is trained on.
+            seeds: one encoder per seed and pair.
             device: where to train.
-            progress: told after each epoch.
+            progress: called after each epoch.
 
         Returns:
-            Encoders in the order pair by pair, seed by seed; `models` names the two sources of each.
+            Encoders ordered by pair, then by seed; `models` names the two sources of each.
 
         Raises:
-            PairingError: if two sources are of different samples.
+            PairingError: if two sources come from different samples.
             EncoderError: if there are too few rows, or the sources' layers do not match.
-            NotFiniteError: if there is a NaN or an infinity.
+            NotFiniteError: if a layer contains NaN or infinity.
         """
         from contrasim_core.encoder.paired import Sides, train_pairs
 
@@ -164,11 +164,11 @@ class ContraSim:
 
     @property
     def is_relative(self) -> bool:
-        """Whether rows are read through anchor samples, so that any model can be scored."""
+        """Whether rows are expressed relative to anchor samples, so that any model can be scored."""
         return self.spec.is_relative
 
     def anchors_of(self, activations: Activations) -> Float[Tensor, "k d"]:
-        """The anchor rows of a layer, from its activations on (at least) the anchor samples, matched by id.
+        """Return the anchor rows of a layer, from its activations on (at least) the anchor samples, matched by id.
 
         Raises:
             EncoderError: if an anchor sample is missing.
@@ -191,9 +191,9 @@ class ContraSim:
                 `anchor_ids`, or activations that contain them.
 
         Raises:
-            EncoderError: if anchors are missing or not of this layer.
-            ShapeError: if the width is none that the encoder was trained on.
-            NotFiniteError: if there is a NaN or an infinity.
+            EncoderError: if anchors are missing or do not belong to this layer.
+            ShapeError: if the encoder was not trained on this width.
+            NotFiniteError: if a layer contains NaN or infinity.
         """
         name = str(x.layer) if isinstance(x, Activations) else "x"
         rows = x.values if isinstance(x, Activations) else as_matrix(x, name)
@@ -203,7 +203,7 @@ class ContraSim:
     def encode(
         self, rows: Float[Tensor, "n d"], name: str, anchors: Float[Tensor, "k d"] | None
     ) -> Float[Tensor, "n k"]:
-        """As `transform`, for tensors."""
+        """Encode rows given as tensors; see `transform`."""
         weights = self.trained.weights
         known = widths(weights)
         check_finite(rows, name)
@@ -229,17 +229,17 @@ class ContraSim:
         y: Matrix | Activations,
         anchors: tuple[Matrix | Activations, Matrix | Activations] | None = None,
     ) -> float:
-        """How alike two representations of the same samples are to this encoder.
+        """Return how similar this encoder finds two representations of the same samples.
 
-        Activations of models that a plain encoder was not trained on get an `UnseenModelWarning`.
+        Activations of models that a plain encoder was not trained on raise an `UnseenModelWarning`.
 
         Args:
             x: [n, d] rows of one layer.
             y: [n, d] rows of another, on the same samples.
-            anchors: for the relative kind, those of x and those of y.
+            anchors: for the relative kind, the anchors of x and of y.
 
         Raises:
-            PairingError: if both are activations, of different samples.
+            PairingError: if both are activations, and of different samples.
             ShapeError: if the numbers of rows differ.
         """
         if isinstance(x, Activations) and isinstance(y, Activations):
@@ -255,11 +255,11 @@ class ContraSim:
         return spec.value(spec.family.pair(a, b))
 
     def measure(self) -> MeasureSpec:
-        """This encoder as a measure that grids and benchmarks treat like any other."""
+        """Return this encoder as a measure that grids and benchmarks treat like any other."""
         return learned_measure(self.spec.encoder, self.encode, frozenset(self.models))
 
     def save(self, path: str | Path) -> Path:
-        """Write weights and all they depend on to one `.safetensors` file."""
+        """Write the weights and everything they depend on to one `.safetensors` file."""
         trained = self.trained
         facts = {
             "format": ENCODER_FORMAT,
@@ -278,26 +278,26 @@ class ContraSim:
 
     @classmethod
     def load(cls, path: str | Path) -> ContraSim:
-        """What `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
-            DamagedArtifactError: if the file is missing or no encoder.
+            DamagedArtifactError: if the file is missing or is not an encoder.
             ForeignFormatError: if it was written in another format.
         """
         try:
             with safe_open(Path(path), framework="pt") as stored:
                 metadata = (stored.metadata() or {}).get("contrasim", "{}")
-                weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - no mapping
+                weights = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a mapping
         except (OSError, SafetensorError) as error:
             raise DamagedArtifactError(f"{path} cannot be read as an encoder: {error}.") from error
         try:
             facts = json.loads(metadata)
             found = facts["format"]
         except (json.JSONDecodeError, KeyError) as error:
-            raise DamagedArtifactError(f"{path} is no encoder written by contrasim.") from error
+            raise DamagedArtifactError(f"{path} is not an encoder written by contrasim.") from error
         if found != ENCODER_FORMAT:
             raise ForeignFormatError(
-                f"{path} has encoder format {found}; this version reads {ENCODER_FORMAT}. Train it again."
+                f"{path} has encoder format {found}; this version reads format {ENCODER_FORMAT}. Train it again."
             )
         spec = spec_from_json(facts["spec"], (EncoderSpec,))
         assert isinstance(spec, EncoderSpec)  # noqa: S101 - `save` wrote it

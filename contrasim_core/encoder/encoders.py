@@ -1,4 +1,4 @@
-"""Encoders that were trained together, to and from disk. Importing it loads no torch."""
+"""Encoders that were trained together, to and from disk. Importing this module does not load torch."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Encoders:
     """Encoders that were trained together.
 
     Attributes:
-        encoders: in the order asked for.
-        files: the name of each in its folder, without the ending.
+        encoders: the encoders, in the requested order.
+        files: their file names, without extension.
     """
 
     encoders: tuple[ContraSim, ...]
@@ -35,14 +35,14 @@ class Encoders:
         return self.encoders[place]
 
     def save(self, folder: Path) -> None:
-        """Write a file for each encoder, and `result.json` with the curves."""
+        """Write one file per encoder, and `result.json` with the curves."""
         for encoder, name in zip(self.encoders, self.files, strict=True):
             encoder.save(folder / f"{name}.safetensors")
         write_json(folder / "result.json", {"curves": [vars(encoder.curve) for encoder in self.encoders]})
 
     @classmethod
     def load(cls, folder: Path, files: tuple[str, ...]) -> Self:
-        """What `save` wrote under these names."""
+        """Read what `save` wrote under these names."""
         from contrasim_core.encoder.contrasim import ContraSim
 
         return cls(tuple(ContraSim.load(folder / f"{name}.safetensors") for name in files), files)

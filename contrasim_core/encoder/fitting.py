@@ -1,4 +1,4 @@
-"""From activations to a training, with what was trained on remembered."""
+"""From activations to trained encoders that remember what they were trained on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Models = Sequence[Activations] | Sequence[Sequence[Activations]] | Sequence[Sequ
 
 
 class Fitted:
-    """A trained encoder with what it was trained on."""
+    """A trained encoder, with the models, layers and samples it was trained on."""
 
     def __init__(self, trained: Trained, units: Units, ids: tuple[str, ...], fingerprint: str) -> None:
         self.spec, self.trained = trained.spec, trained
@@ -36,12 +36,10 @@ def fit(spec: EncoderSpec, seeds: tuple[int, ...], models: Models, device: str, 
     groups = _groups(models)
     counts = {model: len(layers) for model, layers in groups.items()}
     if not groups or 0 in counts.values():
-        raise EncoderError(f"There are no layers to train on: {counts}. Give the layers of 2 or more models.")
+        raise EncoderError(f"Got no layers to train on: {counts}. Give the layers of 2 or more models.")
     first = next(iter(groups.values()))
     if len(set(counts.values())) != 1:
-        raise EncoderError(
-            f"The models have different numbers of layers: {counts}. Training needs the same layers of each."
-        )
+        raise EncoderError(f"The models have different numbers of layers: {counts}. Give the same layers of each.")
     for layers in groups.values():
         for layer in layers:
             check_paired(first[0], layer)
@@ -58,20 +56,20 @@ def fit(spec: EncoderSpec, seeds: tuple[int, ...], models: Models, device: str, 
 
 
 def finite_values(activations: Activations) -> Float[Tensor, "n d"]:
-    """The rows of a layer, all of them finite."""
+    """Return the rows of a layer after checking that all are finite."""
     values = activations.values
     check_finite(values, str(activations.layer))
     return values
 
 
 def check_finite(rows: Float[Tensor, "n d"], name: str) -> None:
-    """Refuse rows with NaN or infinity."""
+    """Reject rows with NaN or infinity."""
     if not bool(torch.isfinite(rows).all()):
-        raise NotFiniteError(f"{name} has NaN or infinity. Mend or drop those rows first.")
+        raise NotFiniteError(f"{name} has NaN or infinity. Fix or drop those rows first.")
 
 
 def _groups(models: Models) -> dict[str, list[Activations]]:
-    """One list of activations per model; plain matrices are named and numbered."""
+    """Return one list of activations per model; plain matrices get names and numbers."""
     if models and isinstance(models[0], Activations):
         return by_model([item for item in models if isinstance(item, Activations)])
     groups: dict[str, list[Activations]] = {}
@@ -79,7 +77,7 @@ def _groups(models: Models) -> dict[str, list[Activations]]:
     for m, layers in enumerate(models):
         name = layers[0].layer.model if len(layers) and isinstance(layers[0], Activations) else f"model {m}"
         if name in groups:
-            raise EncoderError(f"Two models are called {name!r}. Give every model a name of its own.")
+            raise EncoderError(f"Two models are called {name!r}. Give every model a unique name.")
         groups[name] = [
             item
             if isinstance(item, Activations)

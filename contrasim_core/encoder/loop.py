@@ -1,6 +1,6 @@
-"""The loop that trains encoders, several as one batched computation. What is contrasted, its two users say.
+"""The loop that trains several encoders as one batched computation. Its two subclasses say what is contrasted.
 
-An encoder depends on its own seed and data alone, whichever encoders are trained beside it.
+An encoder depends only on its own seed and data, not on the encoders that are trained with it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contrasim_core.progress import Progress
 MEMORY_BUDGET = 3 * 2**30
 """Bytes of one training step above which encoders are trained in smaller groups."""
 FEWEST_ROWS = 4
-"""A rest of three rows is no batch, and three rows held out are no test."""
+"""Three rows are too few for a last batch, and too few to hold out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Trained:
     Attributes:
         spec: its options, with its own seed.
         weights: see `net.encode`.
-        anchors: rows of the training samples that are anchors; empty unless the input is relative.
+        anchors: row numbers of the training samples that are anchors; empty unless the input is relative.
         curve: loss and held-out accuracy by epoch.
     """
 
@@ -45,17 +45,17 @@ class Trained:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row numbers to train on and to hold out, each in order; the same for all encoders."""
+    """Sorted row numbers to train on and to hold out; the same for all encoders."""
 
     train: Int[Tensor, " t"]
     held_out: Int[Tensor, " h"]
 
     @classmethod
     def of(cls, rows: int, spec: EncoderSpec) -> Split:
-        """Hold out the share of the rows that the spec asks for.
+        """Hold out the share of rows that the spec requests.
 
         Raises:
-            EncoderError: if too few are left to train on.
+            EncoderError: if too few rows remain to train on.
         """
         held = int(rows * spec.held_out)
         if rows - held < 8:
@@ -68,7 +68,7 @@ class Loop(ABC):
     """Epochs of batches of several encoders, and their curves.
 
     Attributes:
-        judged: what the accuracy on held-out rows is called.
+        judged: name of the accuracy on held-out rows.
     """
 
     judged: str
@@ -81,13 +81,13 @@ class Loop(ABC):
         self.anchors = [self._pick_anchors(generator) for generator in self.generators]
 
     def _pick_anchors(self, generator: torch.Generator) -> tuple[int, ...]:
-        """Training rows that are the anchors of an encoder."""
+        """Choose the training rows that are the anchors of an encoder."""
         if not self.spec.is_relative:
             return ()
         rows = self.split.train
         if self.spec.anchors > len(rows):
             raise EncoderError(
-                f"{self.spec.anchors} anchors are asked for, but there are {len(rows)} training samples. "
+                f"EncoderSpec.anchors is {self.spec.anchors}, but there are only {len(rows)} training samples. "
                 "Give more samples or fewer anchors."
             )
         return tuple(rows[torch.randperm(len(rows), generator=generator)[: self.spec.anchors]].tolist())
@@ -99,20 +99,20 @@ class Loop(ABC):
             self.net.parameters(),
             lr=self.spec.learning_rate,
             weight_decay=self.spec.weight_decay,
-            fused=self.device.type in ("cpu", "cuda"),  # updates are more than half of a small step without it
+            fused=self.device.type in ("cpu", "cuda"),  # otherwise updates take more than half of a small step
         )
 
     @abstractmethod
     def losses(self, rows: Sequence[Int[Tensor, " b"]]) -> Iterator[Float[Tensor, " e"]]:
-        """The losses of each encoder on its own rows; a step follows each before the next is asked for."""
+        """Yield the losses of each encoder on its own rows; a step is taken after each."""
 
     @abstractmethod
     def accuracies(self) -> list[float]:
-        """Of each encoder on the held-out rows."""
+        """Return the accuracy of each encoder on the held-out rows."""
 
     @property
     def title(self) -> str:
-        """What is trained, for progress."""
+        """What is being trained, for progress messages."""
         return f"Training {self.spec.encoder}"
 
     def run(self, progress: Progress, started: float) -> list[Trained]:
@@ -145,7 +145,7 @@ class Loop(ABC):
         ]
 
     def epoch(self) -> list[float]:
-        """One pass over the training rows, in an order of each encoder's own; returns mean losses."""
+        """Make one pass over the training rows, in a separate order for each encoder; return mean losses."""
         rows = self.split.train
         orders = [rows[torch.randperm(len(rows), generator=generator)] for generator in self.generators]
         total = torch.zeros(len(self.seeds), device=self.device)
@@ -162,7 +162,7 @@ class Loop(ABC):
         return [float(value) for value in total / steps]
 
     def facts(self, epoch: int, losses: list[list[float]], accuracies: list[list[float]]) -> dict[str, float]:
-        """The epoch's numbers, for live curves."""
+        """Return the epoch's numbers, for live curves."""
         facts = {"epoch": float(epoch)}
         for e, name in enumerate(self.names):
             facts[f"loss {name}"] = losses[-1][e]
@@ -172,5 +172,5 @@ class Loop(ABC):
 
     @property
     def names(self) -> list[str]:
-        """Of the encoders, for live curves."""
+        """Return names of the encoders, for live curves."""
         return [str(seed) for seed in self.seeds]

@@ -1,7 +1,7 @@
-"""The two readings of ContraSim's loss, and the loss of its ablations.
+"""The two versions of ContraSim's loss, and the loss of its ablations.
 
-All take similarities s [e, b, b] of b examples under e encoders and a mask that says which pairs are positives; all
-return one value per encoder. The published code and equation 3 of the paper differ, so both are here by name.
+All take similarities s [e, b, b] of b examples under e encoders and a mask of the positive pairs; all return one value
+per encoder. The published code and equation 3 of the paper differ, so both are implemented, under separate names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contrasim_core.encoder.spec import LossKind
 
 
 def supcon(s: Float[Tensor, "e b b"], positives: Bool[Tensor, "b b"], temperature: float) -> Float[Tensor, " e"]:
-    """What the published code optimises (the L_out of supervised contrastive learning, arXiv:2004.11362, eq. 2).
+    """Loss of the published code (the L_out of supervised contrastive learning, arXiv:2004.11362, eq. 2).
 
     Mean over examples i of -1/|P(i)| sum_{p in P(i)} log( exp(s_ip / t) / sum_{a != i} exp(s_ia / t) ): the
     denominator runs over positives and negatives. With one positive each this is NT-Xent.
@@ -47,21 +47,21 @@ def positives_only(s: Float[Tensor, "e b b"], positives: Bool[Tensor, "b b"]) ->
 
 Alike = Literal["dot", "norm"]
 BLOCK_FLOATS = 2**18
-"""Similarities looked at together on a CPU: they and what is made of them stay in its cache."""
+"""Similarities processed together on a CPU: they and the values derived from them fit in its cache."""
 
 
 def paired_contrast(
     z: Float[Tensor, "e m k"], loss: LossKind, temperature: float, alike: Alike = "dot"
 ) -> Float[Tensor, " e"]:
-    """`supcon` or `equation3` of paired rows of length 1: row i belongs to row i + m/2, all others are negatives.
+    """Compute `supcon` or `equation3` of paired unit rows: row i belongs to row i + m/2, all others are negatives.
 
-    The same values as those functions give for s = z z^T (or 1 - |z_i - z_j|), with gradients written out, so that the
-    similarities [e, m, m] are never held at once and are gone through a single time.
+    The values equal those functions for s = z z^T (or 1 - |z_i - z_j|). Gradients are written out, so that the
+    similarities [e, m, m] are never all in memory and are computed only once.
 
     Args:
         z: encodings of both sides, one after the other.
         loss: which of the two.
-        temperature: of the loss.
+        temperature: temperature of the loss.
         alike: the similarity s of two rows; for `norm`, |u - v| is sqrt(2 - 2 u.v).
     """
     found: Tensor = _PairedContrast.apply(z, loss, temperature, alike)  # type: ignore[no-untyped-call]
@@ -103,11 +103,11 @@ class _PairedContrast(torch.autograd.Function):
 
 
 def _similar(cosines: Tensor, alike: Alike) -> tuple[Tensor, Tensor | None]:
-    """Similarities, and their slope by the cosines where that is not 1; overwrites the cosines."""
+    """Return similarities, and their derivative by the cosines if that is not 1; overwrites the cosines."""
     if alike == "dot":
         return cosines, None
     squared = cosines.mul_(-2).add_(2)
-    near = squared < 1e-6  # where the slope is infinite
+    near = squared < 1e-6  # where the derivative is infinite
     distance = squared.clamp_(min=1e-6).sqrt_()
     return 1 - distance, distance.reciprocal().masked_fill_(near, 0.0)
 

@@ -1,4 +1,4 @@
-"""Several encoders as one network: stacked weights, so that seeds are trained by one batched computation."""
+"""Several encoders as one network: their weights are stacked, so that seeds are trained in one batched computation."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 
 class StackedEncoder(nn.Module):
-    """E multilayer perceptrons side by side: in -> hidden -> ... -> out, ReLU between, rows of the output at length 1.
+    """E parallel multilayer perceptrons: in -> hidden -> ... -> out, with ReLU between and unit output rows.
 
-    Inputs of several widths enter through one first layer (head) for each; all that follows is shared. Weights have a
-    leading axis of length E. Encoder e starts as `torch.nn.Linear` layers do under seed `seeds[e]`, whatever the other
-    seeds are, so that it does not matter which encoders are trained together.
+    Each input width has a first layer (head) of its own; the rest is shared. Weights have a leading axis of length E.
+    Encoder e is initialised like `torch.nn.Linear` layers under seed `seeds[e]`, whatever the other seeds are, so it
+    does not matter which encoders are trained together.
     """
 
     def __init__(self, in_dims: int | Sequence[int], hidden: Sequence[int], out_dim: int, seeds: Sequence[int]) -> None:
@@ -36,7 +36,7 @@ class StackedEncoder(nn.Module):
         self.biases = nn.ParameterList(biases)
 
     def forward(self, *parts: Float[Tensor, "e _n _d"]) -> Float[Tensor, "e m k"]:
-        """Encode the rows of part[e] with encoder e; one part for each width of `in_dims`, results in that order."""
+        """Encode the rows of part[e] with encoder e; one part per width of `in_dims`, results in that order."""
         heads = len(self.in_dims)
         layers = list(zip(self.weights, self.biases, strict=True))
         entered = [torch.baddbmm(bias, x, weight) for x, (weight, bias) in zip(parts, layers[:heads], strict=True)]
@@ -46,9 +46,9 @@ class StackedEncoder(nn.Module):
         return nn.functional.normalize(hidden, dim=2)
 
     def single(self, index: int) -> dict[str, Tensor]:
-        """Weights of one encoder: `weight.0` [in, out], `bias.0` [1, out], `weight.1`, ...
+        """Return the weights of one encoder: `weight.0` [in, out], `bias.0` [1, out], `weight.1`, ...
 
-        Where there are several widths, the first layer is `weight.0.<width>` and `bias.0.<width>` for each.
+        With several widths, the first layer is `weight.0.<width>` and `bias.0.<width>` for each.
         """
         heads = len(self.in_dims)
         names = ["0"] if heads == 1 else [f"0.{width}" for width in self.in_dims]
@@ -66,12 +66,12 @@ def _uniform(shape: tuple[int, int], bound: float, generator: torch.Generator) -
 
 
 def widths(weights: dict[str, Tensor]) -> tuple[int, ...]:
-    """The input widths that an encoder of these weights reads."""
+    """Return the input widths that an encoder with these weights accepts."""
     return tuple(sorted(len(value) for name, value in weights.items() if re.match(r"weight\.0(\.|$)", name)))
 
 
 def encode(weights: dict[str, Tensor], x: Float[Tensor, "n d"]) -> Float[Tensor, "n k"]:
-    """Encode rows with the weights of one encoder, as `StackedEncoder.single` gives them; d is one of its `widths`."""
+    """Encode rows with one encoder's weights, as `StackedEncoder.single` returns them; d is one of its `widths`."""
     head = "0" if "weight.0" in weights else f"0.{x.shape[1]}"
     hidden = torch.addmm(weights[f"bias.{head}"], x, weights[f"weight.{head}"])
     for layer in itertools.count(1):

@@ -2,7 +2,7 @@
 
 Positives are two forms of one sample in the same layer; negatives are all other rows of the batch, of both forms. One
 encoder serves both sides and all layers, as in the paper (arXiv:2303.16992, sections 6.2 and 6.3). The loss treats both
-sides alike, so an encoder of (a, b) is one of (b, a) too. Encoders of many pairs and seeds are trained as one batched
+sides alike, so an encoder of (a, b) is also one of (b, a). Encoders of many pairs and seeds are trained as one batched
 computation.
 """
 
@@ -24,7 +24,7 @@ from contrasim_core.encoder.spec import EncoderSpec
 from contrasim_core.errors import EncoderError
 from contrasim_core.progress import Progress, share, silent
 
-HELD_OUT_ROWS = 256  # judged after each epoch, for the curve
+HELD_OUT_ROWS = 256  # evaluated after each epoch, for the curve
 Job = tuple[tuple[int, int], int]
 """The pair of sources an encoder is trained on, and its seed."""
 
@@ -35,7 +35,7 @@ class Sides:
 
     Attributes:
         matrices: [sources][layers], each [n, d]; layer l of a source is paired with layer l of another.
-        names: of the sources.
+        names: names of the sources.
     """
 
     matrices: tuple[tuple[Float[Tensor, "n _d"], ...], ...]
@@ -45,9 +45,9 @@ class Sides:
         depths = {name: len(layers) for name, layers in zip(self.names, self.matrices, strict=True)}
         rows = {name: len(layers[0]) for name, layers in zip(self.names, self.matrices, strict=True) if layers}
         if len(self.names) < 2 or 0 in depths.values() or len(set(depths.values())) > 1:
-            raise EncoderError(f"Paired training needs 2 or more sources with equally many layers, not {depths}.")
+            raise EncoderError(f"Paired training needs 2 or more sources with equally many layers. It got {depths}.")
         if len(set(rows.values())) > 1:
-            raise EncoderError(f"The sources have different numbers of rows: {rows}. Row i of all must be sample i.")
+            raise EncoderError(f"The sources have different numbers of rows: {rows}. Row i of each must be sample i.")
 
     @property
     def rows(self) -> int:
@@ -55,10 +55,10 @@ class Sides:
         return len(self.matrices[0][0])
 
     def width(self, source: int) -> int:
-        """Columns of a source's layers; they must be equal.
+        """Return the common width of a source's layers.
 
         Raises:
-            EncoderError: if they are not.
+            EncoderError: if the widths differ.
         """
         widths = {matrix.shape[1] for matrix in self.matrices[source]}
         if len(widths) > 1:
@@ -80,22 +80,22 @@ def train_pairs(
 ) -> list[Trained]:
     """Train an encoder for each pair of sources and each seed, all in one batched computation.
 
-    Pairs of other widths, and more encoders than fit in memory, are trained in groups. An encoder depends on its own
-    pair and seed alone.
+    Pairs of different widths, and more encoders than fit in memory, are trained in groups. An encoder depends only on
+    its own pair and seed.
 
     Args:
         sides: what to contrast.
         spec: architecture, loss and schedule; its own seed is not used.
-        pairs: sources of each encoder.
-        seeds: one encoder each, for every pair.
+        pairs: the two sources of each encoder.
+        seeds: one encoder per seed and pair.
         device: where to train.
-        progress: told after each epoch.
+        progress: called after each epoch.
 
     Returns:
-        Encoders in the order pair by pair, seed by seed.
+        Encoders ordered by pair, then by seed.
 
     Raises:
-        EncoderError: if there are too few rows, or fewer than anchors.
+        EncoderError: if there are too few rows, or fewer rows than anchors.
     """
     split = Split.of(sides.rows, spec)
     step_bytes = 24 * min(spec.batch_rows, len(split.train)) * (sum(spec.hidden) + 2 * spec.out_dim)
@@ -112,7 +112,7 @@ def train_pairs(
 
 
 def _by_width(sides: Sides, spec: EncoderSpec, jobs: Sequence[Job]) -> list[list[Job]]:
-    """Encoders with equal input widths together: only they can be stacked."""
+    """Group encoders by input width, because only equal widths can be stacked."""
     if spec.is_relative:
         return [list(jobs)]
     groups: dict[tuple[int, int], list[Job]] = {}
@@ -143,12 +143,12 @@ class PairTraining(Loop):
 
     @property
     def title(self) -> str:
-        """What is trained, for progress."""
+        """What is being trained, for progress messages."""
         return f"{super().title} ({len(self.jobs)} encoders)"
 
     @property
     def names(self) -> list[str]:
-        """Of the encoders: their sources and seed."""
+        """Return names of the encoders: sources and seed."""
         return [f"{self.sides.names[a]}-{self.sides.names[b]} {seed}" for (a, b), seed in self.jobs]
 
     @property
@@ -157,7 +157,7 @@ class PairTraining(Loop):
         return len(self.sides.matrices[0])
 
     def _input(self, job: int, layer: int, side: int) -> Float[Tensor, "n k"]:
-        """What an encoder reads of a layer of one of its sides."""
+        """Return the input of an encoder from a layer of one of its sides."""
         source = self.jobs[job][0][side]
         wanted = (source, layer, self.anchors[job])
         if wanted not in self.inputs:
@@ -167,18 +167,18 @@ class PairTraining(Loop):
         return self.inputs[wanted]
 
     def losses(self, rows: Sequence[Int[Tensor, " b"]]) -> Iterator[Float[Tensor, " e"]]:
-        """The batch in one layer after the other, in random order."""
+        """Yield the losses of the batch in one layer after another, in random order."""
         layers = [torch.randperm(self.depth, generator=generator).tolist() for generator in self.generators]
         for turn in range(self.depth):
             yield self._loss(self._encode(rows, [order[turn] for order in layers]))
 
     def _encode(self, rows: Sequence[Int[Tensor, " b"]], layers: Sequence[int]) -> Float[Tensor, "e twice_b k"]:
-        """Encodings of these rows of both sides, one side after the other, by each encoder its own rows and layer."""
+        """Encode each encoder's rows and layer on both sides, one side after the other."""
         count = len(rows[0])
         taken = [[(self._input(e, layers[e], side), rows[e]) for side in (0, 1)] for e in range(len(self.jobs))]
         if len(self.widths) == 1:
             shape = (len(self.jobs), 2 * count, self.widths[0])
-            if self._batch.shape != shape:  # memory that is new to the process is slow to fill
+            if self._batch.shape != shape:  # newly allocated memory is slow to fill
                 self._batch = torch.empty(shape)
             x = self._batch
             for e, both in enumerate(taken):
@@ -189,7 +189,7 @@ class PairTraining(Loop):
         first, second = (
             torch.stack([m[index] for m, index in side]).to(self.device) for side in zip(*taken, strict=True)
         )
-        if first.shape[2] < second.shape[2]:  # parts go in by increasing width
+        if first.shape[2] < second.shape[2]:  # parts are ordered by width
             z = self.net(first, second)
             return z
         z = self.net(second, first)
@@ -203,7 +203,7 @@ class PairTraining(Loop):
         return paired_contrast(z, self.spec.loss, self.spec.temperature, "norm" if kind == "contrasim.norm" else "dot")
 
     def accuracies(self) -> list[float]:
-        """Share of held-out rows, over all layers, whose nearest row of the other side is their own; ties lose."""
+        """Return the share of held-out rows, over all layers, nearest to their counterpart; ties are misses."""
         wins = torch.zeros(len(self.jobs))
         for layer in range(self.depth):
             z = self._encode([self.judged_rows] * len(self.jobs), [layer] * len(self.jobs))

@@ -1,7 +1,7 @@
-"""Relative input: a row seen through its similarities to anchor samples of the same model (arXiv:2209.15430, eq. 1).
+"""Relative input: a row described by its similarities to anchor samples in the same model (arXiv:2209.15430, eq. 1).
 
-A network's basis is an accident of its initialisation. Cosine similarities to the same k anchor samples do not depend
-on it, nor on the width of the layer, so that one encoder can read layers of models it never saw.
+A network's basis is an accident of its initialisation. Cosine similarities to the same k anchor samples depend neither
+on that basis nor on the width of the layer, so one encoder can read layers of models that it has never seen.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contrasim_core.errors import EncoderError
 
 
 def relative(x: Float[Tensor, "n d"], anchors: Float[Tensor, "k _d"]) -> Float[Tensor, "n k"]:
-    """Cosines between the rows of x and the anchors, both centred by the anchors' mean; float32.
+    """Return the cosines between the rows of x and the anchors, both centred by the anchors' mean, in float32.
 
     Invariant to rotations, reflections, shifts and isotropic scaling of a layer.
 
@@ -23,7 +23,7 @@ def relative(x: Float[Tensor, "n d"], anchors: Float[Tensor, "k _d"]) -> Float[T
         anchors: representations of the anchor samples in the same layer of the same model.
 
     Raises:
-        EncoderError: if the widths differ, which means that the two are not of the same layer.
+        EncoderError: if the widths differ, which means that the two come from different layers.
     """
     if x.shape[1] != anchors.shape[1]:
         raise EncoderError(

@@ -1,4 +1,4 @@
-"""How an encoder learned: loss and held-out accuracy, epoch by epoch. No torch."""
+"""The learning curve of an encoder: loss and held-out accuracy, epoch by epoch. No torch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class TrainingCurve:
         seed: its seed.
         loss: mean training loss of each epoch.
         accuracy: layer-prediction accuracy (0 to 1) on held-out samples after each epoch; empty if none are held out.
-        chance: what a guess would score.
-        seconds: wall time of the training of all seeds together.
+        chance: the accuracy of guessing.
+        seconds: wall time of training all seeds together.
     """
 
     encoder: str
@@ -32,10 +32,10 @@ class TrainingCurve:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """The curve that `dataclasses.asdict` described."""
+        """Rebuild a curve from the output of `dataclasses.asdict`."""
         return cls(**{**data, "loss": tuple(data["loss"]), "accuracy": tuple(data["accuracy"])})
 
 
 def read_curves(folder: Path) -> list[TrainingCurve]:
-    """The curves in the folder of a training artifact."""
+    """Read the curves in the folder of a training artifact."""
     return [TrainingCurve.from_dict(curve) for curve in read_json(folder / "result.json")["curves"]]

@@ -24,20 +24,20 @@ class EncoderSpec(Spec):
 
     Attributes:
         encoder: which learned measure this is. `contrasim` scores by mean dot product (eq. 2),
-            `contrasim.norm` by 1 - distance (eq. 10), `contrasim.relative` sees rows through their similarities
+            `contrasim.norm` by 1 - distance (eq. 10), `contrasim.relative` reads rows as their similarities
             to anchor samples (arXiv:2209.15430); `deepdot` and `deepcka` are trained on positives only (eq. 4).
         hidden: widths of the hidden layers.
         out_dim: width of the encoding.
         loss: `supcon` is the supervised-contrastive form of the published code (mean over positives of the
             log-softmax over all other examples); `eq3` is the paper's equation 3 to the letter.
         temperature: tau of the loss.
-        learning_rate: of Adam.
-        weight_decay: of Adam.
+        learning_rate: learning rate of Adam.
+        weight_decay: weight decay of Adam.
         batch_rows: samples per training step.
         epochs: passes over the training samples.
-        anchors: anchor samples of `contrasim.relative`; ignored by the others.
-        held_out: share of the training samples kept back for the accuracy curve.
-        seed: initial weights, order of samples, choice of anchors.
+        anchors: number of anchor samples of `contrasim.relative`; ignored by the others.
+        held_out: share of the training samples held out for the accuracy curve.
+        seed: sets initial weights, order of samples and choice of anchors.
     """
 
     kind: ClassVar[str] = "encoder"
@@ -56,7 +56,7 @@ class EncoderSpec(Spec):
 
     @property
     def is_relative(self) -> bool:
-        """Whether rows are read through their similarities to anchor samples of the same model."""
+        """Whether rows are read as their similarities to anchor samples in the same model."""
         return self.encoder == "contrasim.relative"
 
     def __post_init__(self) -> None:
@@ -69,7 +69,7 @@ class EncoderSpec(Spec):
                 f"EncoderSpec.{name} is {getattr(self, name)}. It must be {least} or more.",
             )
         require(self.weight_decay >= 0, f"EncoderSpec.weight_decay is {self.weight_decay}. It must be 0 or more.")
-        require(all(width >= 1 for width in self.hidden), f"EncoderSpec.hidden is {self.hidden}. Widths start at 1.")
+        require(all(width >= 1 for width in self.hidden), f"EncoderSpec.hidden is {self.hidden}. Widths must be 1+.")
         require(0 <= self.held_out < 1, f"EncoderSpec.held_out is {self.held_out}. It must be in [0, 1).")
 
 
@@ -81,8 +81,8 @@ class TrainSpec(Spec):
         encoder: what to train.
         sources: one extraction per model, all on the same training samples.
         layers: layer indices to train on, the same in every model; None for all but the embeddings (index 0).
-        rows: cut the representations to this many rows (words are many); None for all.
-        seeds: one encoder each.
+        rows: cut the representations to this many rows (there are many words); None for all.
+        seeds: one encoder per seed.
     """
 
     kind: ClassVar[str] = "encoders"
@@ -95,7 +95,7 @@ class TrainSpec(Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(len(self.sources) >= 2, f"TrainSpec.sources has {len(self.sources)} model(s). Training contrasts 2+.")
+        require(len(self.sources) >= 2, f"TrainSpec.sources has {len(self.sources)} model(s). Give 2 or more.")
         require(len(self.seeds) >= 1, "TrainSpec.seeds is empty. Give at least one seed.")
         require(len(set(self.seeds)) == len(self.seeds), f"TrainSpec.seeds repeats a seed: {self.seeds}.")
 
@@ -107,11 +107,11 @@ class PairedSpec(Spec):
     Attributes:
         encoder: what to train; its own seed is not used.
         sources: one extraction per source, all on the same training samples.
-        pairs: places in `sources` that each encoder is trained on.
+        pairs: positions in `sources` of the two that each encoder is trained on.
         layers: layer indices, the same in every source; None for all but the embeddings (index 0).
-        apart_from: test samples, one data set for each source: training samples whose content is among them, in any
-            source, are left out.
-        seeds: one encoder each, for every pair.
+        apart_from: test samples, one data set per source: training samples whose content is among them, in any
+            source, are dropped.
+        seeds: one encoder per seed and pair.
     """
 
     kind: ClassVar[str] = "pair-encoders"
@@ -128,19 +128,19 @@ class PairedSpec(Spec):
         check_pairs("PairedSpec", self.pairs, len(self.sources))
         require(
             len(self.apart_from) in (0, len(self.sources)),
-            f"PairedSpec.apart_from has {len(self.apart_from)} data sets for {len(self.sources)} sources. Give one for "
-            "each, or none.",
+            f"PairedSpec.apart_from has {len(self.apart_from)} data sets for {len(self.sources)} sources. Give one "
+            "per source, or none.",
         )
         require(len(self.seeds) >= 1, "PairedSpec.seeds is empty. Give at least one seed.")
         require(len(set(self.seeds)) == len(self.seeds), f"PairedSpec.seeds repeats a seed: {self.seeds}.")
 
 
 def check_pairs(owner: str, pairs: tuple[tuple[int, int], ...], sources: int) -> None:
-    """Refuse pairs that are not two different places among so many sources."""
+    """Reject pairs that are not two different positions in a list of sources."""
     require(sources >= 2, f"{owner} has {sources} source(s). A pair needs 2.")
     require(len(pairs) >= 1, f"{owner}.pairs is empty. Give at least one pair of sources.")
     wrong = [pair for pair in pairs if len(pair) != 2 or pair[0] == pair[1] or not set(pair) <= set(range(sources))]
-    require(not wrong, f"{owner}.pairs has {wrong[:1]}, which are no two of the {sources} sources.")
+    require(not wrong, f"{owner}.pairs has {wrong[:1]}. Each must be two of the {sources} sources.")
 
 
 PAPER = EncoderSpec()

@@ -1,8 +1,8 @@
-"""Training on whole layers: which layer is it, whatever the model?
+"""Training on whole layers: which layer is this, in any model?
 
 The contrasted unit is a batch of rows of one layer of one model, as in the published code for layer prediction.
 Positives of a unit are the same layer in the other models; negatives are all other layers of all models, its own
-included. The similarity of two units is the measure's own (equation 2 for ContraSim).
+included. Two units are compared by the measure itself (equation 2 for ContraSim).
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from contrasim_core.progress import Progress, share, silent
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """Representations to contrast: every layer of every model, on the same rows.
+    """The representations to contrast: every layer of every model, on the same rows.
 
     Attributes:
         matrices: [layers][models], each [n, d].
-        models: their names.
-        layers: layer labels.
+        models: names of the models.
+        layers: labels of the layers.
     """
 
     matrices: tuple[tuple[Float[Tensor, "n _d"], ...], ...]
@@ -58,7 +58,7 @@ class Units:
 
     @property
     def positives(self) -> Bool[Tensor, "b b"]:
-        """Which pairs of units are the same layer of different models."""
+        """Return which pairs of units are the same layer of different models."""
         count = len(self.models)
         layer = torch.arange(len(self.layers)).repeat_interleave(count)
         return (layer[:, None] == layer[None, :]) & ~torch.eye(len(layer), dtype=torch.bool)
@@ -72,14 +72,14 @@ def train(
     device: torch.device | str = "cpu",
     progress: Progress = silent,
 ) -> list[Trained]:
-    """Train one encoder per seed, all in one batched computation (in groups if memory is short).
+    """Train one encoder per seed in one batched computation (in groups if memory is short).
 
     Args:
         units: what to contrast.
         spec: architecture, loss and schedule; its own seed is not used.
-        seeds: one encoder each. An encoder depends on its own seed alone.
+        seeds: one encoder per seed. An encoder depends only on its own seed.
         device: where to train.
-        progress: told after each epoch.
+        progress: called after each epoch.
 
     Raises:
         EncoderError: if there are too few rows.
@@ -112,9 +112,9 @@ class LayerTraining(Loop):
         self.build([part.shape[2] for part in self.inputs[0]])
 
     def _inputs(self) -> tuple[list[list[Float[Tensor, "_b n _d"]]], Int[Tensor, " b"]]:
-        """What encoder e reads, units of one width together, and where each unit stands in that order.
+        """Return the input of encoder e, grouped by width, and the position of each unit in that order.
 
-        One shared list unless each encoder has anchors of its own.
+        The list is shared unless each encoder has its own anchors.
         """
         matrices = self.units.flat
         if self.spec.is_relative:
@@ -126,11 +126,11 @@ class LayerTraining(Loop):
         return [parts], torch.tensor([place for part in places for place in part]).argsort()
 
     def losses(self, rows: Sequence[Int[Tensor, " b"]]) -> Iterator[Float[Tensor, " e"]]:
-        """One batch of all layers of all models."""
+        """Yield the losses of one batch of all layers of all models."""
         yield self._loss(self._encode(rows))
 
     def _encode(self, rows: Sequence[Tensor]) -> Float[Tensor, "e b n k"]:
-        """Encodings of these rows of all units, by each encoder its own rows."""
+        """Encode each encoder's rows of all units."""
         shared = len(self.inputs) == 1
         parts = [
             torch.stack([self.inputs[0 if shared else e][p][:, index].flatten(0, 1) for e, index in enumerate(rows)])
@@ -148,14 +148,14 @@ class LayerTraining(Loop):
         return loss(s, self.positives, self.spec.temperature)
 
     def accuracies(self) -> list[float]:
-        """Of layer prediction on the held-out rows, over all ordered pairs of models."""
+        """Return the layer-prediction accuracies on the held-out rows, over all ordered pairs of models."""
         rows = self.split.held_out[: self.spec.batch_rows]
         s = self.score(self._encode([rows] * len(self.seeds)))
         return [layer_accuracy(item, len(self.units.models)) for item in s]
 
 
 def layer_accuracy(s: Float[Tensor, "b b"], models: int) -> float:
-    """Share of (model pair, layer) whose best match among the other model's layers is the same layer; ties lose.
+    """Return the share of (model pair, layer) whose best match in the other model is the same layer; ties are misses.
 
     Args:
         s: similarities of units ordered layer by layer, model by model.

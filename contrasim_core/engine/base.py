@@ -14,7 +14,7 @@ from contrasim_core.spec import Spec
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """One worker: where it is, what it has, how busy it is."""
+    """One worker: its address, its device and its load."""
 
     name: str
     device: str
@@ -22,22 +22,22 @@ class WorkerInfo:
 
 
 class Engine(Protocol):
-    """Moves jobs to where they are done."""
+    """Moves jobs to where they are executed."""
 
     table: JobTable
 
     def submit(self, spec: Spec, title: str) -> Job:
-        """Ask for a run; the same spec is never run twice at a time."""
+        """Request a run; the same spec never runs twice at the same time."""
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop."""
 
     def workers(self) -> list[WorkerInfo]:
-        """Who is there to work."""
+        """Return the available workers."""
 
 
 class LocalEngine:
-    """Runs jobs in a thread of this process: for tests and notebooks."""
+    """Runs jobs in a thread of this process, for tests and notebooks."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -54,16 +54,16 @@ class LocalEngine:
         return self.table.job(job.id)
 
     def cancel(self, job_id: str) -> Job:
-        """Ask a job to stop at its next report."""
+        """Ask a job to stop at its next progress report."""
         return self.table.cancel(job_id)
 
     def workers(self) -> list[WorkerInfo]:
-        """This process."""
+        """Return this process as the only worker."""
         busy = sum(thread.is_alive() for thread in self._threads.values())
         return [WorkerInfo("this process", "auto", busy)]
 
     def wait(self, job_id: str, timeout: float | None = None) -> Job:
-        """Wait until a job has ended, or the seconds have passed."""
+        """Wait until a job has ended, or until the timeout in seconds."""
         if job_id in self._threads:
             self._threads[job_id].join(timeout)
         return self.table.job(job_id)

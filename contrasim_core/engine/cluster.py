@@ -1,7 +1,7 @@
-"""Scheduler and workers as processes of their own: `up` starts them, `down` ends them.
+"""Scheduler and workers as separate processes: `up` starts them, `down` stops them.
 
-They are started apart from the browser application, which could not host them: a process pool inside Streamlit would
-run the page again in every worker.
+They run outside the browser application, which could not host them: a process pool inside Streamlit would run the page
+again in every worker.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STOP_SECONDS = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Tls:
-    """Files of mutual TLS; all or none."""
+    """Files for mutual TLS; all or none."""
 
     ca: str = ""
     cert: str = ""
@@ -43,13 +43,13 @@ class Tls:
         return bool(self.ca and self.cert and self.key)
 
     def arguments(self) -> list[str]:
-        """For Dask's commands."""
+        """Return the arguments for Dask's commands."""
         return ["--tls-ca-file", self.ca, "--tls-cert", self.cert, "--tls-key", self.key] if self.complete else []
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """What `up` wrote down about the processes it started."""
+    """What `up` recorded about the processes that it started."""
 
     scheduler_file: str
     scheduler: int
@@ -58,17 +58,17 @@ class Cluster:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Workers first: they complain when their scheduler goes before them."""
+        """Process ids, workers first: they log errors when their scheduler stops before them."""
         return (*self.workers, self.scheduler)
 
 
 def record_path(root: Path) -> Path:
-    """Where the processes are written down."""
+    """Return the path of the record of processes."""
     return root / "run" / "cluster.json"
 
 
 def find(root: Path) -> Cluster | None:
-    """The running cluster of a store, or None."""
+    """Return the running cluster of a store, or None."""
     path = record_path(root)
     if not path.is_file():
         return None
@@ -78,7 +78,7 @@ def find(root: Path) -> Cluster | None:
 
 
 def _is_ours(pid: int) -> bool:
-    """Whether a process is there and is one of Dask's: process numbers are used again."""
+    """Return whether a process is running and belongs to Dask, because process ids are reused."""
     import psutil
 
     try:
@@ -88,10 +88,10 @@ def _is_ours(pid: int) -> bool:
 
 
 def check_host(host: str, tls: Tls) -> None:
-    """Refuse to listen beyond this machine without TLS: whoever reaches a scheduler can run code.
+    """Refuse to listen beyond this machine without TLS: anyone who reaches a scheduler can run code.
 
     Raises:
-        EngineError: if the host is no loopback address and TLS is not complete.
+        EngineError: if the host is not a loopback address and TLS is incomplete.
     """
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -99,13 +99,13 @@ def check_host(host: str, tls: Tls) -> None:
         loopback = False
     if not loopback and not tls.complete:
         raise EngineError(
-            f"Refused to listen on {host} without TLS: whoever reaches the scheduler can run code. "
+            f"Refused to listen on {host} without TLS: anyone who reaches the scheduler can run code. "
             "Give --tls-ca, --tls-cert and --tls-key, or keep the default host 127.0.0.1."
         )
 
 
 def gpu_count() -> int:
-    """NVIDIA GPUs of this machine, by asking the driver's tool; 0 if it is not there."""
+    """Return the number of NVIDIA GPUs according to the driver's tool; 0 if it is not installed."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return 0
@@ -114,20 +114,20 @@ def gpu_count() -> int:
 
 
 def up(root: Path, *, host: str = "127.0.0.1", tls: Tls = Tls(), workers: int | None = None) -> tuple[Cluster, bool]:
-    """Start a scheduler and workers; returns the cluster and whether it is new.
+    """Start a scheduler and workers; return the cluster and whether it is new.
 
     Args:
-        root: of the store.
-        host: where to listen.
-        tls: files of mutual TLS; needed for hosts beyond this machine.
-        workers: how many; one for each GPU, or one on the CPU, if None.
+        root: root of the store.
+        host: address to listen on.
+        tls: files for mutual TLS; required for addresses beyond this machine.
+        workers: number of workers; None for one per GPU, or one on the CPU.
 
     Raises:
-        EngineError: if the host is refused, the number makes no sense, or the processes do not come up.
+        EngineError: if the host is refused, the number of workers is invalid, or the processes do not start.
     """
     check_host(host, tls)
     if workers is not None and workers < 1:
-        raise EngineError(f"--workers is {workers}. Start 1 or more.")
+        raise EngineError(f"--workers is {workers}. It must be 1 or more.")
     with _alone(root):
         running = find(root)
         return (running, False) if running is not None else (_new(root, host, tls, workers), True)
@@ -135,7 +135,7 @@ def up(root: Path, *, host: str = "127.0.0.1", tls: Tls = Tls(), workers: int | 
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """Starting and ending wait for each other: one must not take away what the other has just written."""
+    """Make starting and stopping wait for each other, so that neither deletes what the other has just written."""
     folder = root / "run"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "cluster.lock"):
@@ -178,7 +178,7 @@ def _start(module: list[str], log: Path, more: dict[str, str]) -> subprocess.Pop
         **os.environ,
         "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "24 hours",  # a long computation may hold the GIL for minutes
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "3",
-        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait make a busy machine crawl
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow down a busy machine
         **more,
     }
     with log.open("wb") as output:
@@ -207,7 +207,7 @@ def _wait_for(path: Path, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def down(root: Path) -> list[int]:
-    """End the processes that `up` started; returns their numbers. Runs in progress resume when it is up again."""
+    """Stop the processes that `up` started; return their ids. Runs in progress resume after the next `up`."""
     if not record_path(root).is_file():
         return []
     with _alone(root):
@@ -215,7 +215,7 @@ def down(root: Path) -> list[int]:
 
 
 def _end(path: Path) -> list[int]:
-    if not path.is_file():  # another process has been faster
+    if not path.is_file():  # another process was faster
         return []
     data = json.loads(path.read_text(encoding="utf-8"))
     cluster = Cluster(**{**data, "workers": tuple(data["workers"])})
@@ -228,13 +228,13 @@ def _end(path: Path) -> list[int]:
         time.sleep(0.05)
     for pid in ended:
         if _is_ours(pid):
-            os.killpg(pid, signal.SIGKILL)  # each was started in a session, and so a group, of its own
+            os.killpg(pid, signal.SIGKILL)  # each was started in its own session, and so in its own group
     path.unlink(missing_ok=True)
     return ended
 
 
 def _reap(pids: list[int]) -> None:
-    """Collect children of this very process that have ended, so that they do not look alive."""
+    """Reap children of this process that have ended, so that they do not look alive."""
     for pid in pids:
         try:
             os.waitpid(pid, os.WNOHANG)

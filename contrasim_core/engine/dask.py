@@ -1,4 +1,4 @@
-"""The engine on Dask: this process holds a client; scheduler and workers are elsewhere."""
+"""The engine on Dask: this process has a client; scheduler and workers are elsewhere."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_SECONDS = 5
-CHECK_EVERY = 2.0  # seconds between looks at the scheduler
+CHECK_EVERY = 2.0  # seconds between checks of the scheduler
 
 
 class DaskEngine:
-    """Submits jobs to the cluster of a store; queued jobs wait in the table while there is none."""
+    """Submits jobs to the cluster of a store; without a cluster, jobs stay queued in the table."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -37,10 +37,10 @@ class DaskEngine:
         self._checked = 0.0
 
     def connect(self) -> Client:
-        """The client, connected.
+        """Return a connected client.
 
         Raises:
-            EngineError: if no cluster is up.
+            EngineError: if no cluster is running.
         """
         found = cluster.find(self.root)
         if found is None:
@@ -72,13 +72,13 @@ class DaskEngine:
             raise EngineError(f"The scheduler of {self.root} does not answer: {error}. Run down, then up.") from error
 
     def close(self) -> None:
-        """Let go of the client; what runs goes on running."""
+        """Close the client; running jobs continue."""
         if self._client is not None:
             self._client.close()
             self._client = None
 
     def submit(self, spec: Spec, title: str) -> Job:
-        """Enter the request and hand it to the scheduler, if there is one."""
+        """Record the request and send it to the scheduler, if one is running."""
         job, new = self.table.submit(spec, title)
         if new:
             try:
@@ -86,14 +86,14 @@ class DaskEngine:
                 self._release(client)
                 self._send(client, job.id)
             except EngineError:
-                return job  # it waits in the table; `recover` sends it when a cluster is up
+                return job  # it waits in the table until `recover` sends it to a cluster
         return job
 
     def _send(self, client: Client, job_id: str) -> None:
-        """A task for each node that is missing, and one that writes how the job ended.
+        """Submit a task for each missing node, and one that records how the job ended.
 
-        Tasks are called by the content of their specs, so that two jobs share the nodes that both need; what is
-        published keeps all of them alive when this client goes.
+        Tasks are named by the content of their specs, so that two jobs share the nodes that both need. Publishing
+        keeps all of them alive after this client is gone.
         """
         spec, store = self.table.spec(job_id), Store(self.root)
         try:
@@ -115,7 +115,7 @@ class DaskEngine:
         )
 
     def _submit(self, client: Client, node: Node, made: Mapping[Spec, Any], workers: int) -> Any:
-        """The task of a node; of one that can be split, after the tasks of its parts."""
+        """Submit the task of a node; if it can be split, after the tasks of its parts."""
         text, attempt = node.spec.to_json(), self._nodes.attempt(node.name)
         key = f"{node.name}-{attempt}" if attempt else node.name
         parts = kind_of(node.spec).parts(node.spec, workers)
@@ -129,13 +129,13 @@ class DaskEngine:
         return client.submit(run_node, str(self.root), text, needs, key=key, **how)
 
     def recover(self) -> list[str]:
-        """Send what is queued or running in the table but unknown to the scheduler; mark what Dask gave up on.
+        """Send jobs that are queued or running in the table but unknown to the scheduler; mark what Dask gave up on.
 
         Returns:
             Ids of the jobs that were sent again.
 
         Raises:
-            EngineError: if no cluster is up.
+            EngineError: if no cluster is running.
         """
         client = self.connect()
         self._checked = time.monotonic()
@@ -153,7 +153,7 @@ class DaskEngine:
         return sent
 
     def _release(self, client: Client) -> None:
-        """Let go of what ended jobs have published, so that nothing old is taken for new."""
+        """Unpublish the tasks of ended jobs, so that old ones are not mistaken for new."""
         active = {f"job-{job.id}" for job in self.table.jobs() if job.active}
         for name in client.list_datasets():
             if name not in active:
@@ -163,13 +163,13 @@ class DaskEngine:
         future: Any = client.get_dataset(name)
         if future.status in ("error", "lost"):
             reason = str(future.exception(timeout=5)) if future.status == "error" else "it was lost"
-            self.table.finish(job.id, "failed", f"The worker died each time it was tried: {reason}")
+            self.table.finish(job.id, "failed", f"The worker died on every attempt: {reason}")
         elif future.status == "finished" and self.table.job(job.id).active:
-            client.unpublish_dataset(name)  # another job's cancellation took a node away that this one still wants
+            client.unpublish_dataset(name)  # the cancellation of another job removed a node that this one still needs
             self._send(client, job.id)
 
     def look(self) -> None:
-        """`recover`, but at most every two seconds and without complaint: for pages that poll."""
+        """Call `recover` at most every two seconds and ignore errors, for pages that poll."""
         if time.monotonic() - self._checked > CHECK_EVERY:
             self._checked = time.monotonic()
             try:
@@ -178,7 +178,7 @@ class DaskEngine:
                 return
 
     def cancel(self, job_id: str) -> Job:
-        """Ask a job to stop at its next batch or epoch; one that waits is cancelled at once."""
+        """Ask a job to stop at its next batch or epoch; a waiting job is cancelled at once."""
         job = self.table.cancel(job_id)
         if job.state == "cancelled" and self._client is not None:
             name = f"job-{job_id}"
@@ -189,7 +189,7 @@ class DaskEngine:
         return job
 
     def workers(self) -> list[WorkerInfo]:
-        """The connected workers; empty if there is no cluster."""
+        """Return the connected workers; empty without a cluster."""
         try:
             found = self.connect().scheduler_info(n_workers=-1)["workers"]
         except EngineError:

@@ -1,4 +1,4 @@
-"""The work of a job, node by node; in a worker process or in a thread. Importing it loads no torch."""
+"""The work of a job, node by node, in a worker process or in a thread. Importing this module does not load torch."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from contrasim_core.spec import Spec
 from contrasim_core.store import Store
 
 THREADS = "CONTRASIM_THREADS"
-"""Environment variable of a worker: threads of torch."""
+"""Environment variable with the number of torch threads of a worker."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a node ended. Errors travel as words, so that those who need the node can decide.
+    """How a node ended. Errors travel as text, so that dependent nodes can decide what to do.
 
     Attributes:
         spec: JSON of the node's spec.
-        state: how it ended.
-        error: what went wrong, in words.
+        state: final state.
+        error: the error message.
         kind: class of the error.
-        trace: traceback of a bug.
+        trace: traceback, in case of a bug.
     """
 
     spec: str
@@ -44,38 +44,38 @@ class Outcome:
 
     @property
     def carried(self) -> bool:
-        """Whether those who need the node may go on without it."""
+        """Whether dependent nodes may continue without this one."""
         return self.kind in {cls.__name__ for cls in _carried()}
 
     @property
     def exception(self) -> ContraSimError:
-        """The error as it was raised."""
+        """Return the error that was raised."""
         found: ContraSimError = getattr(errors, self.kind, ContraSimError)(self.error)
         return found
 
 
 def _carried() -> set[type[ContraSimError]]:
-    """The errors that do not end a run, and all that are more special."""
+    """Return the errors that do not end a run, and all their subclasses."""
     every = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ContraSimError)]
     return {cls for cls in every if issubclass(cls, keep.CARRIED)}
 
 
 def names_of_nodes(nodes: Iterable[keep.Node]) -> list[NodeName]:
-    """What the table keeps of the nodes of a plan."""
-    found = []
+    """Return what the table records about the nodes of a plan."""
+    names = []
     for node in nodes:
         kind = kind_of(node.spec)
-        found.append(NodeName(name=node.name, title=kind.run.title(node.spec), verb=kind.verb, noun=kind.noun))
-    return found
+        names.append(NodeName(name=node.name, title=kind.run.title(node.spec), verb=kind.verb, noun=kind.noun))
+    return names
 
 
 def run_node(root: str, spec: str, needs: Sequence[Outcome] = ()) -> Outcome:
-    """Make one node and say how it ended; raises nothing but what kills the process.
+    """Make one node and return how it ended; every error is caught, unless it kills the process.
 
     Args:
-        root: of the store.
+        root: root of the store.
         spec: JSON of the node's spec.
-        needs: how the nodes ended that this one needs, and its own parts.
+        needs: how the nodes that this one needs ended, and its own parts.
     """
     item = read_spec(spec)
     failed = {read_spec(need.spec): need.exception for need in needs if need.carried}
@@ -87,7 +87,7 @@ def run_node(root: str, spec: str, needs: Sequence[Outcome] = ()) -> Outcome:
 
 
 def run_part(root: str, spec: str, part: int, parts: int) -> Outcome:
-    """Make one of several parts of a node, as `run_node` makes a whole one."""
+    """Make one of several parts of a node and return how it ended."""
     item = read_spec(spec)
 
     def work(context: Context) -> None:
@@ -106,7 +106,7 @@ def _guarded(
         return stopped
     if not nodes.wanted_by(name):
         nodes.end(name, "cancelled", part)
-        return Outcome(spec=spec, state="cancelled", error="Cancelled before it began.")
+        return Outcome(spec=spec, state="cancelled", error="Cancelled before it started.")
     nodes.begin(name, f"{socket.gethostname()}, process {os.getpid()}", part)
     outcome = _attempt(spec, work, Context(progress=NodeProgress(nodes, name, part)))
     nodes.end(name, outcome.state, part)
@@ -122,13 +122,13 @@ def _attempt(spec: str, work: object, context: Context) -> Outcome:
     except ContraSimError as error:
         return Outcome(spec=spec, state="failed", error=str(error), kind=type(error).__name__)
     except Exception as error:
-        text = f"{type(error).__name__}: {error}. This is a bug; the traceback is kept with the job."
+        text = f"{type(error).__name__}: {error}. This is a bug; the traceback is stored with the job."
         return Outcome(spec=spec, state="failed", error=text, trace=traceback.format_exc())
     return Outcome(spec=spec)
 
 
 def _set_threads() -> None:
-    """As many threads of torch as the worker was given; in a process of the user's own, they are left alone."""
+    """Set the number of torch threads that the worker was given; leave it alone in the user's own process."""
     threads = os.environ.get(THREADS)
     if threads:
         import torch
@@ -137,9 +137,9 @@ def _set_threads() -> None:
 
 
 def finish(root: str, job_id: str, outcome: Outcome) -> str:
-    """Write how a job ended; returns its state.
+    """Record how a job ended; return its state.
 
-    A job whose node somebody else cancelled goes back into the queue: it still wants it.
+    If the node was cancelled on behalf of another job, this one still needs it and goes back into the queue.
     """
     table = JobTable(Path(root))
     job = table.job(job_id)
@@ -153,7 +153,7 @@ def finish(root: str, job_id: str, outcome: Outcome) -> str:
 
 
 def execute(job_id: str, root: str) -> str:
-    """Do a whole job in this thread, one node after another; returns its final state."""
+    """Do a whole job in this thread, one node after another; return its final state."""
     table = JobTable(Path(root))
     job = table.job(job_id)
     if not job.active:

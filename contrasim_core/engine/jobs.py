@@ -1,7 +1,7 @@
-"""The job table: what was asked for, by spec key, and how far it is. SQLite in WAL mode; no torch.
+"""The job table: requests by spec key, and their progress. SQLite in WAL mode; no torch.
 
-How far a job is follows from its nodes (`jobs/<id>/nodes.json`, see `nodes`); how it ended is in
-`jobs/<id>/status.json`. Whoever reads the table folds finished statuses into it.
+The progress of a job follows from its nodes (`jobs/<id>/nodes.json`, see `nodes`); how it ended is in
+`jobs/<id>/status.json`. Reading the table merges finished statuses into it.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ class Job:
     """One request.
 
     Attributes:
-        id: of the job; the same spec asked for again later is another job.
-        kind: of the spec.
-        key: of the spec, under which the artifact will be found.
+        id: id of the job; a later request for the same spec is another job.
+        kind: kind of the spec.
+        key: key of the spec and of the artifact.
         title: one line for people.
-        state: where it is.
+        state: current state.
         created: seconds since 1970.
         ended: when it was done, failed or cancelled.
-        done: units of work finished.
-        total: units in all; 0 before the work began.
-        message: what is being done, in words.
-        error: what went wrong, in words.
-        worker: who works on it.
-        starts: how often work on it began; more than once if a worker died.
+        done: finished units of work.
+        total: all units; 0 before the work starts.
+        message: the current step.
+        error: the error message.
+        worker: the worker that runs it.
+        starts: how often work was started; more than once if a worker died.
     """
 
     id: str
@@ -71,12 +71,12 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether it may still change."""
+        """Whether its state may still change."""
         return self.state in ACTIVE
 
     @property
     def share(self) -> float:
-        """Finished share, 0 to 1."""
+        """The finished share, 0 to 1."""
         return 1.0 if self.state == "done" else min(1.0, self.done / self.total) if self.total else 0.0
 
 
@@ -100,7 +100,7 @@ class JobTable:
                 yield table
 
     def submit(self, spec: Spec, title: str) -> tuple[Job, bool]:
-        """Enter a request; returns the job, and whether it is new: an active job of that key is returned as it is."""
+        """Add a request; return the job and whether it is new: an active job with that key is returned unchanged."""
         with self._connect() as table:
             found = self._active(table, spec)
             if found is not None:
@@ -121,7 +121,7 @@ class JobTable:
             return job, True
 
     def _active(self, table: sqlite3.Connection, spec: Spec) -> Job | None:
-        """The active job of this spec; ends that only the status files tell of are written into the table."""
+        """Return the active job of this spec; ends recorded only in status files are first copied to the table."""
         rows = table.execute(
             "SELECT * FROM jobs WHERE kind = ? AND key = ? AND state IN ('queued', 'running', 'cancelling')",
             (spec.kind, spec.key),
@@ -133,7 +133,7 @@ class JobTable:
         return next((job for job in jobs if job.active), None)
 
     def jobs(self, limit: int = 200) -> list[Job]:
-        """The latest jobs, newest first, finished statuses folded in."""
+        """Return the latest jobs, newest first, with finished statuses merged in."""
         with self._connect() as table:
             rows = table.execute("SELECT * FROM jobs ORDER BY created DESC LIMIT ?", (limit,)).fetchall()
             jobs = [self._with_status(row) for row in rows]
@@ -143,31 +143,31 @@ class JobTable:
         return jobs
 
     def job(self, job_id: str) -> Job:
-        """One job.
+        """Return one job.
 
         Raises:
-            MissingArtifactError: if there is none.
+            MissingArtifactError: if it does not exist.
         """
         with self._connect() as table:
             row = table.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if row is None:
-            raise MissingArtifactError(f"There is no job {job_id} in {self.root}.")
+            raise MissingArtifactError(f"No job {job_id} in {self.root}.")
         return self._with_status(row)
 
     def spec(self, job_id: str) -> Spec:
-        """What a job was asked to do."""
+        """Return the spec of a job."""
         with self._connect() as table:
             row = table.execute("SELECT spec FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if row is None:
-            raise MissingArtifactError(f"There is no job {job_id} in {self.root}.")
+            raise MissingArtifactError(f"No job {job_id} in {self.root}.")
         return read_spec(row["spec"])
 
     def latest(self, kind: str, key: str) -> Job | None:
-        """The newest job of a spec key; None if it was never asked for."""
+        """Return the newest job of a spec key; None if it was never requested."""
         return next((job for job in self.jobs() if job.kind == kind and job.key == key), None)
 
     def cancel(self, job_id: str) -> Job:
-        """Ask a job to stop; at once if none of its nodes is being worked on for it alone."""
+        """Ask a job to stop; at once unless a running node is needed by this job alone."""
         job = self.job(job_id)
         if not job.active:
             return job
@@ -176,15 +176,15 @@ class JobTable:
         own = [status for status in self.nodes(job_id) if self._nodes.wanted_by(status.node.name) <= {job_id}]
         self._nodes.unwant(names, job_id)
         if job.starts == 0:
-            return self.finish(job_id, "cancelled", "Cancelled before it began.")
+            return self.finish(job_id, "cancelled", "Cancelled before it started.")
         if names and not any(status.state == "running" for status in own):
-            return self.finish(job_id, "cancelled", "Cancelled; what others wait for goes on.")
+            return self.finish(job_id, "cancelled", "Cancelled; steps that other jobs need continue.")
         with self._connect() as table:
             table.execute("UPDATE jobs SET state = 'cancelling' WHERE id = ?", (job_id,))
         return self.job(job_id)
 
     def set_nodes(self, job_id: str, nodes: Sequence[NodeName]) -> None:
-        """What a job consists of; it wants all of them from now on."""
+        """Set the nodes of a job, which needs all of them from now on."""
         if not self.cancel_asked(job_id):
             self._nodes.want((node.name for node in nodes), job_id)
             for node in nodes:
@@ -192,18 +192,18 @@ class JobTable:
         write_atomic(self._folder(job_id) / "nodes.json", board.to_json(nodes))
 
     def node_names(self, job_id: str) -> tuple[NodeName, ...]:
-        """What a job consists of; nothing before it was sent."""
+        """Return the nodes of a job; empty before it was sent."""
         try:
             return board.from_json((self.folder / job_id / "nodes.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return ()
 
     def nodes(self, job_id: str) -> list[NodeStatus]:
-        """How far each node of a job is."""
+        """Return the status of each node of a job."""
         return [self._nodes.status(node) for node in self.node_names(job_id)]
 
     def finish(self, job_id: str, state: State, error: str = "") -> Job:
-        """Set the end of a job from outside its worker."""
+        """Set the final state of a job from outside its worker."""
         job = replace(self.job(job_id), state=state, error=error, ended=time.time())
         last = board.summary(self.nodes(job_id))
         kept = {name: last[name] for name in ("starts", "worker") if last.get(name)}
@@ -227,21 +227,21 @@ class JobTable:
         return folder
 
     def cancel_asked(self, job_id: str) -> bool:
-        """Whether somebody asked this job to stop."""
+        """Return whether the job was asked to stop."""
         return (self.folder / job_id / "cancel").exists()
 
     def write_status(self, job_id: str, **facts: Any) -> None:
-        """Replace a job's status file, keeping what is not given."""
+        """Replace a job's status file, keeping facts that are not given."""
         path = self._folder(job_id) / "status.json"
         write_atomic(path, json.dumps({**self.read_status(job_id), **facts}))
 
     def facts(self, job_id: str) -> list[dict[str, float]]:
-        """Numbers of the job's own node, such as the losses of an encoder, as far as they are known."""
+        """Return the numbers of the job's own node so far, such as the losses of an encoder."""
         job = self.job(job_id)
         return self._nodes.facts(f"{job.kind}-{job.key}")
 
     def read_status(self, job_id: str) -> dict[str, Any]:
-        """A job's status file; empty if there is none."""
+        """Read a job's status file; empty if it does not exist."""
         path = self.folder / job_id / "status.json"
         try:
             facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -258,8 +258,8 @@ class JobTable:
             if state == "queued" and any(item.state != "waiting" for item in known):
                 state = "running"
         if state in ACTIVE and status.get("state") not in (None, state):
-            told: State = status["state"]
-            state = "cancelling" if state == "cancelling" and told in ACTIVE else told
+            reported: State = status["state"]
+            state = "cancelling" if state == "cancelling" and reported in ACTIVE else reported
         return Job(
             id=row["id"],
             kind=row["kind"],

@@ -1,7 +1,7 @@
-"""What is known of the nodes of runs: who wants them, how far they are. Files, replaced atomically; no torch.
+"""The nodes of runs: which jobs need them, and their progress. Files, replaced atomically; no torch.
 
-A node belongs to no job: two jobs that need the same node share it. It is worked on as long as a job wants it, which a
-marker `nodes/<node>/wanted/<job>` says; a node without markers stops at its next report.
+Nodes do not belong to jobs: two jobs that need the same node share it. Work on a node continues while any job needs it,
+which the marker `nodes/<node>/wanted/<job>` records; a node without markers stops at its next progress report.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ WRITE_EVERY = 0.4  # seconds
 
 @dataclass(frozen=True, kw_only=True)
 class NodeName:
-    """A node of a job, and how people are told of it.
+    """A node of a job, and how to describe it to people.
 
     Attributes:
         name: kind and key.
         title: one line about it.
-        verb: what is being done: `Extracting`.
-        noun: what it is done to: `models`.
+        verb: the activity, such as `Extracting`.
+        noun: its object, such as `models`.
     """
 
     name: str
@@ -39,17 +39,17 @@ class NodeName:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeStatus:
-    """How far a node is.
+    """The status of a node.
 
     Attributes:
-        node: which.
-        state: where it is.
+        node: the node.
+        state: current state.
         share: finished share, 0 to 1.
-        done: units of work finished.
-        total: units in all; 0 before the work began.
-        message: what is being done, in words.
-        worker: who works on it.
-        starts: how often work on it began; more than once if a worker died.
+        done: finished units of work.
+        total: all units; 0 before the work starts.
+        message: the current step.
+        worker: the workers that run it.
+        starts: how often work was started; more than once if a worker died.
     """
 
     node: NodeName
@@ -69,24 +69,24 @@ class Nodes:
         self.folder = root / "jobs" / "nodes"
 
     def want(self, names: Iterable[str], job_id: str) -> None:
-        """A job wants these nodes."""
+        """Record that a job needs these nodes."""
         for name in names:
             wanted = self.folder / name / "wanted"
             wanted.mkdir(parents=True, exist_ok=True)
             (wanted / job_id).touch()
 
     def unwant(self, names: Iterable[str], job_id: str) -> None:
-        """A job wants these nodes no longer."""
+        """Record that a job no longer needs these nodes."""
         for name in names:
             (self.folder / name / "wanted" / job_id).unlink(missing_ok=True)
 
     def wanted_by(self, name: str) -> set[str]:
-        """The jobs that want a node."""
+        """Return the jobs that need a node."""
         wanted = self.folder / name / "wanted"
         return {path.name for path in wanted.iterdir()} if wanted.is_dir() else set()
 
     def begin(self, name: str, worker: str, part: int | None = None) -> None:
-        """Work on a node, or on a part of it, begins; perhaps again, because a worker died."""
+        """Record that work on a node, or on a part of it, starts; perhaps again, because a worker died."""
         before = self._read(name, part)
         starts = int(before.get("starts", 0)) + 1 if before.get("state") == "running" else 1
         message = "Starting" if starts == 1 else f"Starting again (worker restarted {starts - 1} times)"
@@ -97,16 +97,16 @@ class Nodes:
             (self.folder / name / "facts.jsonl").unlink(missing_ok=True)
 
     def write(self, name: str, part: int | None = None, **facts: Any) -> None:
-        """Replace a node's status file, keeping what is not given."""
+        """Replace a node's status file, keeping facts that are not given."""
         self._replace(name, part, {**self._read(name, part), **facts})
 
     def reset(self, name: str) -> None:
-        """A node is to be made, whatever became of it before; one that is being worked on is left alone."""
+        """Queue a node again, whatever its last state; a running one is left alone."""
         if self._read(name, None).get("state") not in (None, "running"):
             self._replace(name, None, {"state": "waiting", "attempt": self.attempt(name)})
 
     def end(self, name: str, state: NodeState, part: int | None = None) -> None:
-        """Work on a node has ended; whoever asks for it from now on makes another attempt."""
+        """Record that work on a node has ended; later requests for it are a new attempt."""
         attempt = {} if part is not None else {"attempt": self.attempt(name) + 1}
         self.write(name, part, state=state, ended=time.time(), **attempt)
         if part is None:
@@ -114,11 +114,11 @@ class Nodes:
                 path.unlink(missing_ok=True)
 
     def attempt(self, name: str) -> int:
-        """How many attempts have ended, well or not."""
+        """Return how many attempts have ended, successfully or not."""
         return int(self._read(name, None).get("attempt", 0))
 
     def status(self, node: NodeName) -> NodeStatus:
-        """How far a node is, its parts taken together."""
+        """Return the status of a node, with its parts combined."""
         whole = self._read(node.name, None)
         files = sorted((self.folder / node.name).glob("status-*.json"))
         parts = [self._load(path) for path in files] if whole.get("state") != "done" else []
@@ -145,7 +145,7 @@ class Nodes:
             stream.write(json.dumps(dict(facts)) + "\n")
 
     def facts(self, name: str) -> list[dict[str, float]]:
-        """All numbers appended so far; a line that is just being written is left out."""
+        """Return all numbers appended so far; a line that is still being written is skipped."""
         path = self.folder / name / "facts.jsonl"
         if not path.is_file():
             return []
@@ -177,14 +177,14 @@ def _share(status: Mapping[str, Any]) -> float:
 
 
 class NodeProgress:
-    """Progress that writes a node's status file now and then, and stops the work when nobody wants it any more."""
+    """Progress that writes a node's status file now and then, and stops the work when no job needs it any more."""
 
     def __init__(self, nodes: Nodes, name: str, part: int | None = None) -> None:
         self._nodes, self._name, self._part = nodes, name, part
         self._written = 0.0
 
     def __call__(self, done: float, total: float, message: str, /, **facts: float) -> None:
-        """Keep the facts; write the status, if the last time was a while ago."""
+        """Record the facts, and write the status unless it was just written."""
         if facts:
             self._nodes.add_facts(self._name, facts)
         now = time.monotonic()
@@ -197,7 +197,7 @@ class NodeProgress:
 
 
 def summary(statuses: Sequence[NodeStatus]) -> dict[str, Any]:
-    """Share, message, worker and starts of a job, from those of its nodes."""
+    """Return share, message, worker and starts of a job, combined from its nodes."""
     running = [item for item in statuses if item.state == "running"]
     facts: dict[str, Any] = {
         "done": sum(item.share for item in statuses),
@@ -213,7 +213,7 @@ def summary(statuses: Sequence[NodeStatus]) -> dict[str, Any]:
 
 
 def message_of(current: NodeStatus, statuses: Sequence[NodeStatus]) -> str:
-    """What is being done: `Extracting 7 of 20 models: digits-vit-3: 100 of 540 samples`."""
+    """Return the current step, such as `Extracting 7 of 20 models: digits-vit-3: 100 of 540 samples`."""
     like = [item for item in statuses if item.node.verb == current.node.verb]
     if len(like) == 1:
         return current.message
@@ -222,10 +222,10 @@ def message_of(current: NodeStatus, statuses: Sequence[NodeStatus]) -> str:
 
 
 def to_json(nodes: Sequence[NodeName]) -> str:
-    """The nodes of a job, for its folder."""
+    """Return the nodes of a job as JSON."""
     return json.dumps([asdict(node) for node in nodes])
 
 
 def from_json(text: str) -> tuple[NodeName, ...]:
-    """What `to_json` wrote."""
+    """Read what `to_json` wrote."""
     return tuple(NodeName(**item) for item in json.loads(text))

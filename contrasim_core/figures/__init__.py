@@ -1,1 +1,1 @@
-"""What the figures of several kinds of run share. Figures compute nothing that a result does not hold; no torch."""
+"""What the figures of several kinds of run share. Figures only draw what results contain; no torch."""

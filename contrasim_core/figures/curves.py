@@ -1,4 +1,4 @@
-"""Training curves: loss, and accuracy on samples that were held out."""
+"""Training curves: loss, and accuracy on held-out samples."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from contrasim_core.measure.facts import label_of
 
 
 def training_curves(curves: Sequence[TrainingCurve], *, mode: Mode = "light", height: int = 320) -> go.Figure:
-    """Loss on the left, held-out layer-prediction accuracy on the right; one line per encoder.
+    """Draw loss on the left and held-out layer-prediction accuracy on the right, with one line per encoder.
 
     Args:
-        curves: one per encoder; those of one kind share a colour.
+        curves: one curve per encoder; encoders of one kind share a colour.
         mode: light or dark page.
         height: in pixels.
     """

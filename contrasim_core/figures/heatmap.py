@@ -1,4 +1,4 @@
-"""Grids as heatmaps whose cells can be clicked."""
+"""Grids as heatmaps with clickable cells."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from contrasim_core.figures.theme import AMOUNT, CHOSEN, DIFFERENCE, INK, SMALLE
 from contrasim_core.measure.result import Array, SimilarityGrid
 
 ANNOTATED = 16
-"""Largest number of layers for which values are written into the cells."""
+"""Largest number of layers for which cells show their values."""
 
 
 def named(grid: SimilarityGrid, rows: str, columns: str) -> SimilarityGrid:
-    """The grid with other names for its models, such as a mean over many pairs needs."""
+    """Return the grid with other names for its models, as needed for a mean over many pairs."""
     return replace(
         grid,
         rows=tuple(replace(layer, model=rows) for layer in grid.rows),
@@ -25,7 +25,7 @@ def named(grid: SimilarityGrid, rows: str, columns: str) -> SimilarityGrid:
 
 
 def shared_range(grids: Sequence[SimilarityGrid]) -> tuple[float, float] | None:
-    """One colour range for all grids; None if one of them has a range of its own, as unbounded measures do."""
+    """Return a colour range for all grids; None if one of them needs its own, as unbounded measures do."""
     if any(None in grid.bounds for grid in grids):
         return None
     values = np.concatenate([grid.values[np.isfinite(grid.values)] for grid in grids])
@@ -40,13 +40,13 @@ def similarity_heatmap(
     chosen: tuple[int, int] | None = None,
     height: int = 380,
 ) -> go.Figure:
-    """Layers of A (rows) against layers of B (columns), the best match of each row outlined.
+    """Draw layers of A (rows) against layers of B (columns), with the best match of each row outlined.
 
     Args:
-        grid: what to show.
+        grid: the grid to show.
         mode: light or dark page.
-        between: colour range; that of the values if None.
-        chosen: row and column of the cell in the panel.
+        between: colour range; None for the range of the values.
+        chosen: row and column of the selected cell.
         height: in pixels.
     """
     figure = _cells(grid, grid.values, between, AMOUNT, None, f"{grid.label}: %{{customdata[2]}}")
@@ -64,7 +64,7 @@ def difference_heatmap(
     chosen: tuple[int, int] | None = None,
     height: int = 380,
 ) -> go.Figure:
-    """Value of `a` minus value of `b`, cell by cell, for two measures of the same layers."""
+    """Draw the value of `a` minus that of `b`, cell by cell, for two measures of the same layers."""
     values = a.values - b.values
     finite = values[np.isfinite(values)]
     most = float(np.abs(finite).max()) if len(finite) else 1.0
@@ -105,7 +105,7 @@ def _cells(
         (row, column, shown[row][column], str(grid.rows[row]), str(grid.columns[column])) for row, column in places
     ]
     figure.add_trace(
-        go.Scatter(  # heatmaps tell nobody which cell was clicked; markers do
+        go.Scatter(  # markers report clicks, heatmap cells do not
             x=[column for _, column in places],
             y=[row for row, _ in places],
             mode="markers",

@@ -13,7 +13,7 @@ from contrasim_core.measure.result import SimilarityGrid
 def row_profile(
     grids: Mapping[str, SimilarityGrid], row: int, column: int, *, mode: Mode = "light", height: int = 300
 ) -> go.Figure:
-    """The row as one line per measure with its 95 % interval; the chosen column is marked.
+    """Draw one line per measure with its 95 % interval; the chosen column is marked.
 
     Args:
         grids: grids of the same layers by measure id.

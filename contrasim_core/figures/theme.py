@@ -1,7 +1,7 @@
 """Colours and the plotly template of all figures.
 
-Okabe-Ito for categories (with a shape for each, since colour alone does not reach everybody), Cividis for amounts.
-Figures carry their template themselves: plotly's default template is changed by whoever imports Streamlit.
+Categories use Okabe-Ito (and shapes, since not everybody can tell colours apart), amounts use Cividis. Figures set
+their template themselves, because importing Streamlit changes plotly's default template.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MEASURES = (
     "norm", "contrasim.norm", "procrustes", "cka.rbf", "cka.debiased", "hsic.linear",
     "svcca", "pwcca", "cca.mean", "cca.r2", "regression.r2",
 )  # fmt: skip
-"""Measures in the order of their colours: those that are drawn together most are far apart."""
+"""Measures in the order of their colours: those most often drawn together are far apart."""
 AMOUNT = "Cividis"
 DIFFERENCE = "PuOr"
 CHOSEN = "#D55E00"
@@ -29,7 +29,7 @@ MUTED = {"light": "#5b6475", "dark": "#a8b0c0"}
 
 
 def template(mode: Mode) -> go.layout.Template:
-    """The template for a light or a dark page; backgrounds are clear, so that the page shows."""
+    """Return the template for a light or a dark page; backgrounds are transparent."""
     axis = {
         "showgrid": True,
         "gridcolor": FAINT[mode],
@@ -57,7 +57,7 @@ def template(mode: Mode) -> go.layout.Template:
 
 
 def measure_style(measure: str) -> tuple[str, str]:
-    """Colour and shape of a measure's marks, the same in every figure."""
+    """Return colour and shape of a measure's marks, the same in every figure."""
     name = measure.partition(":")[0]
     place = MEASURES.index(name) if name in MEASURES else len(MEASURES)
     turn, colour = divmod(place, len(OKABE_ITO))
@@ -65,6 +65,6 @@ def measure_style(measure: str) -> tuple[str, str]:
 
 
 def styled(figure: go.Figure, mode: Mode, **layout: object) -> go.Figure:
-    """The figure under our template."""
+    """Apply our template to a figure."""
     figure.update_layout(template=template(mode), **layout)
     return figure

@@ -1,4 +1,4 @@
-"""Words that go with pictures, and what titles and sentences of several kinds of run share."""
+"""Words that accompany pictures, and what titles and sentences of several kinds of run share."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from contrasim_core.refs import POOLING_NAMES
 
 @dataclass(frozen=True)
 class Insight:
-    """One sentence.
+    """One sentence about a result.
 
     Attributes:
         text: the sentence.
-        measures: what the figure behind it must show.
-        negatives: kinds of distractors it must show; empty for layer prediction.
-        pair_group: group of pairs it must show.
-        protocols: protocols it must show; empty for the paired benchmarks.
+        measures: measures that the supporting figure must show.
+        negatives: kinds of distractors that it must show; empty for layer prediction.
+        pair_group: group of pairs that it must show.
+        protocols: protocols that it must show; empty for the paired benchmarks.
     """
 
     text: str
@@ -40,22 +40,22 @@ class Share:
     high: float
 
     def above(self, other: Share) -> bool:
-        """Whether it is higher for sure: the intervals do not meet."""
+        """Return whether it is clearly higher: the intervals do not overlap."""
         return self.low > other.high
 
 
 NAMED = 3
-"""Measures that a title names when they are equal."""
+"""Most measures that a title names when they are tied."""
 
 
 @dataclass(frozen=True)
 class Words:
-    """The words that go with one picture.
+    """The words that accompany one picture.
 
     Attributes:
         title: the finding.
         caption: how the numbers were made.
-        alt: for those who do not see the picture.
+        alt: description for people who cannot see the picture.
     """
 
     title: str
@@ -64,16 +64,16 @@ class Words:
 
 
 def percent(accuracy: float) -> str:
-    """An accuracy for people."""
+    """Format an accuracy for people."""
     return "not defined" if np.isnan(accuracy) else f"{accuracy:.0%}"
 
 
 def leaders(table: pd.DataFrame, what: str) -> str:
-    """Who is ahead, as far as the intervals bear it: `ContraSim finds 90% of layers`, `no measure is clearly ahead`.
+    """Say who leads, if the intervals support it: `ContraSim finds 90% of layers`, `no measure is clearly ahead`.
 
     Args:
-        table: a row per measure with `measure`, `accuracy`, `low` and `high`; none of them NaN.
-        what: is found.
+        table: one row per measure with `measure`, `accuracy`, `low` and `high`; none of them NaN.
+        what: what the measures find.
     """
     order = table.sort_values("accuracy", ascending=False, kind="stable")
     best = order.iloc[0]

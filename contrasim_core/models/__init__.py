@@ -1,1 +1,1 @@
-"""Models: found by name without torch, loaded, and placed on a device."""
+"""Models: find them by name without torch, load them, and place them on a device."""

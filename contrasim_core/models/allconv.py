@@ -1,9 +1,9 @@
-"""The one bundled architecture that transformers does not have: a small all-convolutional network.
+"""The one bundled architecture that transformers lacks: a small all-convolutional network.
 
 After Tiny-10 of Kornblith et al. 2019 (arXiv:1905.00414, table E.1) and Springenberg et al. 2015: convolutions with
-batch normalisation and ReLU, strided instead of pooled, then global average pooling and a linear layer; shorter and
-wider, because digits are 8 x 8 pixels. It is registered with transformers' Auto classes, so that its folders load like
-those of any other model.
+batch normalisation and ReLU, strided instead of pooled, then global average pooling and a linear layer. It is shallower
+and wider, because digits are 8 x 8 pixels. It is registered with transformers' Auto classes, so that its folders load
+like those of any other model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CONVOLUTIONS = ((32, 3, 1), (64, 3, 2), (64, 3, 1), (128, 3, 2), (128, 3, 1), (1
 
 
 class AllConvConfig(PretrainedConfig):  # type: ignore[misc]
-    """Configuration: what the convolutions are, and the size of the input."""
+    """Configuration: the convolutions and the size of the input."""
 
     model_type = "contrasim-allconv"
 
@@ -52,7 +52,7 @@ class AllConvBlock(nn.Module):
 
 
 class AllConvPreTrainedModel(PreTrainedModel):  # type: ignore[misc]
-    """What both heads share."""
+    """The base of both models."""
 
     config_class = AllConvConfig
     base_model_prefix = "allconv"
@@ -76,7 +76,7 @@ class AllConvModel(AllConvPreTrainedModel):
         self.post_init()
 
     def forward(self, pixel_values: Tensor, output_hidden_states: bool = False, **_more: Any) -> Any:  # noqa: FBT001, FBT002
-        """Feature maps of the last block and, if asked for, of all."""
+        """Return the feature maps of the last block and, if requested, of all blocks."""
         states = [pixel_values]
         for block in self.blocks:
             states.append(block(states[-1]))
@@ -95,13 +95,13 @@ class AllConvForImageClassification(AllConvPreTrainedModel):
         self.post_init()
 
     def forward(self, pixel_values: Tensor, **_more: Any) -> Any:
-        """Logits [batch, labels]."""
+        """Return logits [batch, labels]."""
         pooled = self.allconv(pixel_values).last_hidden_state.mean((2, 3))
         return ImageClassifierOutputWithNoAttention(logits=self.classifier(pooled))
 
 
 def register() -> None:
-    """Make the Auto classes know the architecture; doing so twice is harmless."""
+    """Register the architecture with the Auto classes; doing so twice is harmless."""
     AutoConfig.register(AllConvConfig.model_type, AllConvConfig, exist_ok=True)
     AutoModel.register(AllConvConfig, AllConvModel, exist_ok=True)
     AutoModelForImageClassification.register(AllConvConfig, AllConvForImageClassification, exist_ok=True)

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def pick_device(device: str = "auto") -> torch.device:
-    """The device asked for; `auto` takes cuda, then mps, then cpu.
+    """Return the requested device; `auto` tries cuda, then mps, then cpu.
 
     Raises:
-        SpecError: if the device is not there; nothing falls back in silence.
+        SpecError: if the device does not exist; there is no silent fallback.
     """
     import torch
 
@@ -25,5 +25,5 @@ def pick_device(device: str = "auto") -> torch.device:
     wanted = torch.device(device)
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if not there.get(wanted.type, False):
-        raise SpecError(f"There is no {device!r} device here. Use 'auto' or 'cpu'.")
+        raise SpecError(f"This machine has no {device!r} device. Use 'auto' or 'cpu'.")
     return wanted

@@ -18,7 +18,7 @@ BUNDLED_ROOT = Path(__file__).resolve().parents[1] / "zoo" / "weights"
 
 
 def bundled_names() -> list[str]:
-    """Names of the bundled models, in order."""
+    """Return the names of the bundled models, in order."""
     folders = [path.parent.name for path in BUNDLED_ROOT.glob("[!.]*/config.json")]
     return sorted(
         folders, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
@@ -26,7 +26,7 @@ def bundled_names() -> list[str]:
 
 
 def expand_models(name: str) -> list[str]:
-    """The model names a word stands for: a bundled family such as `digits-vit`, or a comma-separated list."""
+    """Return the models that a name stands for: a bundled family such as `digits-vit`, or a comma-separated list."""
     found: list[str] = []
     for part in (item.strip() for item in name.split(",")):
         family = [item for item in bundled_names() if re.fullmatch(rf"{re.escape(part)}-\d+", item)]
@@ -35,16 +35,16 @@ def expand_models(name: str) -> list[str]:
 
 
 def resolve_model(name: str | Path | ModelRef, *, tower: Tower = "auto", revision: str | None = None) -> ModelRef:
-    """Find out what `name` means and pin its content, without loading it.
+    """Find the model that `name` refers to and pin its content, without loading it.
 
     Args:
         name: a bundled name, a local folder in Hugging Face format, or a hub id.
         tower: of a two-tower model such as CLIP: `text` or `vision`. May be written as `name#vision`.
-        revision: of a hub model: branch, tag or commit.
+        revision: branch, tag or commit of a hub model.
 
     Raises:
-        UnknownModelError: if nothing answers to the name.
-        SpecError: if the tower is none.
+        UnknownModelError: if no model has this name.
+        SpecError: if the tower is neither `text` nor `vision`.
     """
     if isinstance(name, ModelRef):
         return name
@@ -58,7 +58,7 @@ def resolve_model(name: str | Path | ModelRef, *, tower: Tower = "auto", revisio
     folder = Path(text).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise UnknownModelError(f"The folder {folder} has no config.json, so it holds no Hugging Face model.")
+            raise UnknownModelError(f"The folder {folder} has no config.json, so it is not a Hugging Face model.")
         path = folder.resolve()
         return ModelRef(name=str(path), kind="folder", fingerprint=_folder_digest(path), tower=tower)
     if HUB_ID.match(text) and not text.startswith("."):
@@ -66,13 +66,13 @@ def resolve_model(name: str | Path | ModelRef, *, tower: Tower = "auto", revisio
             name=text, kind="hub", fingerprint=cached_commit(text, revision), tower=tower, revision=revision
         )
     raise UnknownModelError(
-        f"No model {text!r}. Give a bundled name ({', '.join(bundled_names()[:3])}, ...), a local folder with a "
+        f"Unknown model {text!r}. Give a bundled name ({', '.join(bundled_names()[:3])}, ...), a local folder with a "
         "config.json, or a hub id like owner/name."
     )
 
 
 def _folder_digest(folder: Path) -> str:
-    """Digest of a model folder: content of the small files and of the weights; the card is no part of the model."""
+    """Digest a model folder: the content of the small files and the weights, but not the card."""
     parts: list[bytes | str] = []
     for pattern in SMALL_FILES:
         for file in sorted(folder.glob(pattern)):
@@ -90,7 +90,7 @@ def _weights_digest(file: Path) -> bytes:
 
 
 def cached_commit(name: str, revision: str | None) -> str:
-    """The commit of a hub model in the local cache, so that its results are pinned; empty if it is not there yet."""
+    """Return the commit of a hub model in the local cache, which pins its results; empty if it is not cached yet."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(name, "config.json", revision=revision)
@@ -98,7 +98,7 @@ def cached_commit(name: str, revision: str | None) -> str:
 
 
 def read_card(ref: ModelRef) -> dict[str, Any]:
-    """The card of a bundled model; empty for others."""
+    """Read the card of a bundled model; empty for others."""
     if ref.kind != "bundled":
         return {}
     card: dict[str, Any] = json.loads((BUNDLED_ROOT / ref.name / "card.json").read_text(encoding="utf-8"))
@@ -106,7 +106,7 @@ def read_card(ref: ModelRef) -> dict[str, Any]:
 
 
 def read_config(ref: ModelRef) -> dict[str, Any] | None:
-    """The model's config.json where it is on this machine, without importing torch; None for models not here yet."""
+    """Read the model's config.json without importing torch; None if the model is not on this machine yet."""
     if ref.kind == "bundled":
         path: Path | None = BUNDLED_ROOT / ref.name / "config.json"
     elif ref.kind == "folder":
@@ -125,16 +125,16 @@ def read_config(ref: ModelRef) -> dict[str, Any] | None:
 
 
 def _stack_config(ref: ModelRef) -> dict[str, Any]:
-    """The part of the configuration that describes the chosen tower's stack."""
+    """Return the part of the configuration that describes the blocks of the chosen tower."""
     config = read_config(ref) or {}
     part: dict[str, Any] = config.get("vision_config" if ref.tower == "vision" else "text_config") or config
     return part
 
 
 def depth_of(ref: ModelRef) -> int | None:
-    """Index of the last layer, from the configuration; None where it does not say, or for models not here yet.
+    """Return the index of the last layer; None if the configuration does not say, or is not on this machine yet.
 
-    That is the number of blocks, and one more for a tower: its projection.
+    That is the number of blocks, plus one for the projection of a tower.
     """
     part = _stack_config(ref)
     for name in ("num_hidden_layers", "n_layer", "n_layers", "num_layers"):
@@ -146,7 +146,7 @@ def depth_of(ref: ModelRef) -> int | None:
 
 
 def width_of(ref: ModelRef) -> int | None:
-    """Greatest width of a layer, from the configuration; None where it does not say."""
+    """Return the width of the widest layer; None if the configuration does not say."""
     part = _stack_config(ref)
     for name in ("hidden_size", "n_embd", "d_model", "dim"):
         if isinstance(part.get(name), int):

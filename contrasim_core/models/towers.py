@@ -10,11 +10,11 @@ from contrasim_core.errors import ModelLoadError
 from contrasim_core.refs import Modality, ModelRef
 
 PROJECTION = "projection"
-"""Name of the layer of a tower where it meets the other."""
+"""Name of the layer that projects a tower into the space of both."""
 
 
 def pick_tower(module: nn.Module, ref: ModelRef) -> tuple[nn.Module, Modality]:
-    """The network to run, and what it takes; for two-tower models the tower asked for."""
+    """Return the network to run and its modality; for two-tower models, the requested tower."""
     towers = {name: getattr(module, f"{name}_model", None) for name in ("text", "vision")}
     if all(tower is not None for tower in towers.values()):
         if ref.tower == "auto":
@@ -25,7 +25,7 @@ def pick_tower(module: nn.Module, ref: ModelRef) -> tuple[nn.Module, Modality]:
         tower = picked if projection is None else TowerWithProjection(picked, projection)
         return tower, "text" if ref.tower == "text" else "image"
     if ref.tower != "auto":
-        raise ModelLoadError(f"{ref.name} is not a two-tower model; leave #{ref.tower} away.")
+        raise ModelLoadError(f"{ref.name} is not a two-tower model. Remove #{ref.tower}.")
     modality: Modality = "image" if module.main_input_name == "pixel_values" else "text"
     return module, modality
 
@@ -39,6 +39,6 @@ class TowerWithProjection(nn.Module):
         self.config: Any = tower.config
 
     def forward(self, **arguments: Any) -> Tensor:
-        """[batch, d] in the shared space."""
+        """Return [batch, d] in the shared space."""
         output: Tensor = self.projection(self.tower(**arguments).pooler_output)
         return output

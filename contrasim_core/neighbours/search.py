@@ -31,11 +31,11 @@ TRAIN_PER_CELL = 39  # FAISS warns below
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """How neighbours are found.
+    """How to search for neighbours.
 
     Attributes:
         metric: `l2` (Euclidean distance, as in the paper) or `ip` (inner product).
-        index: `flat` is exact; `ivf` looks at the cells nearest to the query only, for pools of millions.
+        index: `flat` is exact; `ivf` searches only the cells nearest to the query, for pools of millions.
         gpu: use a GPU build of FAISS.
     """
 
@@ -51,25 +51,25 @@ def nearest(
     search: Search = Search(),
     groups: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
-    """The k nearest other rows of each row, nearest first.
+    """Return the k nearest other rows of each row, nearest first.
 
-    A row is never its own neighbour, by identity and not by position; nor is an exact copy of it, nor a row of the same
-    group. Rows with NaN or infinity are nobody's neighbours and have none.
+    Neither a row itself, nor an exact copy of it, nor a row of its group is among its neighbours. A row is recognised
+    by identity, not by position. Rows with NaN or infinity have no neighbours and are never neighbours.
 
     Args:
         values: rows of one layer.
-        k: neighbours of each.
+        k: number of neighbours per row.
         search: metric and kind of index.
-        groups: [n] equal numbers for rows that stand for the same thing, such as equal texts; None for rows.
+        groups: [n] equal numbers for rows that represent the same thing, such as equal texts; None if all differ.
 
     Returns:
         [n, k] row numbers; -1 where there are fewer than k.
 
     Raises:
-        SpecError: if k is less than 1, or a GPU build of FAISS is asked for and not there.
+        SpecError: if k is less than 1, or a GPU build of FAISS is requested but not installed.
     """
     if k < 1:
-        raise SpecError(f"k is {k}. Ask for 1 or more neighbours.")
+        raise SpecError(f"k is {k}. It must be 1 or more.")
     rows = np.ascontiguousarray(values.detach().cpu().float().numpy())
     found = np.full((len(rows), k), MISSING, dtype=np.int64)
     pool = np.flatnonzero(np.isfinite(rows).all(axis=1))
@@ -77,11 +77,11 @@ def nearest(
         return found
     same = _groups(rows, groups)
     largest = int(np.unique(same[pool], return_counts=True)[1].max())
-    wanted = min(k + largest, len(pool))  # a query and its copies may stand before its neighbours
+    wanted = min(k + largest, len(pool))  # a query and its copies may come before its neighbours
     places = _search(_searched(values, pool, search.metric), wanted, search)
     ids = np.where(places >= 0, pool[places.clip(0)], MISSING)
     allowed = (ids != MISSING) & (same[ids.clip(0)] != same[pool][:, None])
-    order = np.argsort(~allowed, axis=1, kind="stable")[:, :k]  # those allowed, still nearest first
+    order = np.argsort(~allowed, axis=1, kind="stable")[:, :k]  # allowed ones, still nearest first
     kept = np.where(np.take_along_axis(allowed, order, 1), np.take_along_axis(ids, order, 1), MISSING)
     found[pool, : kept.shape[1]] = kept
     return found
@@ -94,23 +94,23 @@ def neighbours_of(
     search: Search = Search(),
     groups: Sequence[int] | NDArray[np.int64] | None = None,
 ) -> NDArray[np.int32]:
-    """[layers, n, k]: the nearest rows in each layer, an index for each."""
+    """Return [layers, n, k]: the nearest rows in each layer, with one index per layer."""
     found = [nearest(layer, k, search=search, groups=groups) for layer in layers]
     return np.stack(found).astype(np.int32)
 
 
 def has_gpu() -> bool:
-    """Whether this is a GPU build of FAISS, and there is a GPU."""
+    """Return whether this is a GPU build of FAISS and a GPU is available."""
     import faiss
 
     return hasattr(faiss, "StandardGpuResources") and faiss.get_num_gpus() > 0
 
 
 def _searched(values: Tensor, pool: NDArray[np.int64], metric: Metric) -> NDArray[np.float32]:
-    """The rows that FAISS is given, in float32.
+    """Return the rows for FAISS, in float32.
 
-    For distances they are centred first, in float64: FAISS takes |x|² + |y|² - 2xy in float32, in which nothing is left
-    of the distances where the mean is hundreds of times the spread.
+    For distances they are first centred in float64: FAISS computes |x|² + |y|² - 2xy in float32, which loses all digits
+    of the distances if the mean is hundreds of times the spread.
     """
     rows = values.detach().cpu()[torch.from_numpy(pool)].double()
     if metric == "l2":
@@ -119,7 +119,7 @@ def _searched(values: Tensor, pool: NDArray[np.int64], metric: Metric) -> NDArra
 
 
 def _groups(rows: NDArray[np.float32], groups: Sequence[int] | NDArray[np.int64] | None) -> NDArray[np.int64]:
-    """Group numbers: rows that are copies of each other, or that are declared to be the same, share one."""
+    """Return group numbers: rows that are copies of each other, or declared to be the same, share one."""
     copies = np.unique(rows, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
     if groups is None:
         return copies
@@ -136,7 +136,7 @@ def _groups(rows: NDArray[np.float32], groups: Sequence[int] | NDArray[np.int64]
 
 
 def _search(pool: NDArray[np.float32], k: int, search: Search) -> NDArray[np.int64]:
-    """Places in the pool of the k nearest of each of its rows; -1 where FAISS finds none."""
+    """Return positions in the pool of the k nearest of each of its rows; -1 where FAISS finds none."""
     import faiss
 
     dim = pool.shape[1]
@@ -150,7 +150,7 @@ def _search(pool: NDArray[np.float32], k: int, search: Search) -> NDArray[np.int
     if search.gpu:
         if not hasattr(faiss, "StandardGpuResources"):
             raise SpecError(
-                "FAISS has no GPU support here: this is the CPU build. Leave gpu away, or install faiss-gpu."
+                "The installed FAISS is the CPU build, without GPU support. Remove gpu, or install faiss-gpu."
             )
         index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
     threads = faiss.omp_get_max_threads()

@@ -1,4 +1,4 @@
-"""Nearest rows of a layer: what is asked for."""
+"""Nearest rows of a layer: the request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NeighboursSpec(Spec):
     Attributes:
         source: the extraction.
         layers: layer indices; None for all but the embeddings.
-        k: neighbours of each row.
+        k: number of neighbours per row.
         metric: `l2` or inner product.
         index: `flat` is exact.
     """

@@ -1,7 +1,7 @@
-"""The tables and figures of arXiv:2303.16992, run anew: on the bundled models, or on the paper's own from the hub.
+"""The tables and figures of arXiv:2303.16992, reproduced on the bundled models, or on the paper's own from the hub.
 
-Each item is a list of specs, so that finished parts are never computed twice and an interrupted run goes on. What is
-written has the paper's layout; on the hub's scale the paper's own numbers stand beside ours.
+Each item is a list of specs, so finished parts are never computed twice and an interrupted run can resume. The output
+has the paper's layout; at the hub's scale it shows the paper's own numbers next to ours.
 """
 
 from contrasim_core.paper.bench import Bench

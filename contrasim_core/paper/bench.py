@@ -1,4 +1,4 @@
-"""Where and how the paper's items are run: who plays which part, and the specs that follow."""
+"""Where and how the paper's items are run: which models and data play which role, and the resulting specs."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Scale = Literal["bundled", "hub"]
 SEEDS = {"bundled": {"layers": 1, "pairs": 1, "captions": 5}, "hub": {"layers": 5, "pairs": 1, "captions": 5}}
 TEXT_LAYERS = EncoderSpec(epochs=9, batch_rows=24)
 TEXT_ROWS = 1000
-"""Training options of the bundled BERTs here: many small steps, because an encoder needs some hundred to begin."""
+"""Training options for the bundled BERTs: many small steps, because an encoder needs hundreds before it learns."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bench:
-    """Where and how an item is run.
+    """The setting in which an item is run.
 
     Attributes:
         scale: bundled models and data, or the paper's from the hub.
         store: where artifacts are kept.
-        execution: device.
-        progress: told as it goes.
+        execution: device and batch size.
+        progress: called as the work proceeds.
         seeds: encoder seeds instead of the scale's own.
-        epochs: passes instead of the scale's own, for trying out.
-        rows: training and test samples instead of the scale's own, for trying out.
-        sources: other models and data, by name of their role, in place of the scale's own.
+        epochs: passes instead of the scale's own, for trial runs.
+        rows: training and test samples instead of the scale's own, for trial runs.
+        sources: models and data by role, instead of the scale's own.
     """
 
     scale: Scale
@@ -51,16 +51,16 @@ class Bench:
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def source(self, role: str) -> str | None:
-        """The model or data set that plays a role."""
+        """Return the model or data set that plays a role."""
         given = self.sources.get(role)
         return given if given is not None else ROLES[self.scale].get(role)
 
     def encoder(self, usual: EncoderSpec) -> EncoderSpec:
-        """Training options."""
+        """Return the training options."""
         return usual if self.epochs is None else usual.replace(epochs=self.epochs)
 
     def seeds_for(self, kind: str) -> tuple[int, ...]:
-        """Encoder seeds."""
+        """Return the encoder seeds."""
         return tuple(range(self.seeds or SEEDS[self.scale][kind]))
 
 
@@ -95,12 +95,12 @@ ROLES: dict[Scale, dict[str, str]] = {
         "clip": "openai/clip-vit-base-patch32",
     },
 }
-"""Who plays which part. The paper's fine-tuned ViTs were not published, so the hub has no `vision models`; and its
-Conceptual Captions are a list of addresses, not of images, so `captioned` must be named."""
+"""Models and data by role. The paper's fine-tuned ViTs were not published, so the hub has no `vision models`; and its
+Conceptual Captions are a list of addresses, not images, so `captioned` must be given."""
 
 
 def layer_specs(bench: Bench, models: str, first: str, second: str, measures: Sequence[str]) -> list[BenchmarkSpec]:
-    """Layer prediction, trained on the first data set and judged on both, and the other way round; disjoint pairs."""
+    """Return layer prediction trained on the first data set and judged on both, and vice versa; disjoint pairs."""
     text = bench.source("language models") == models
     bundled = family_for_layers(expand_models(models)) is not None
     usual = TEXT_LAYERS if text else quick_for(models)
@@ -125,7 +125,7 @@ def layer_specs(bench: Bench, models: str, first: str, second: str, measures: Se
 
 
 def multilingual(bench: Bench, role: str, pooling: Pooling, measures: Sequence[str]) -> RetrievalSpec:
-    """The multilingual benchmark of one model."""
+    """Return the multilingual benchmark of one model."""
     data = bench.source("parallel")
     usual = presets_paired.QUICK_MULTILINGUAL if data is None else presets_paired.PAPER_PAIRED
     return presets_paired.multilingual_spec(
@@ -141,16 +141,16 @@ def multilingual(bench: Bench, role: str, pooling: Pooling, measures: Sequence[s
 
 
 def captions(bench: Bench, measures: Sequence[str], *, clip: bool = False) -> RetrievalSpec:
-    """The image-caption benchmark: two vision models with two text models, or the towers of CLIP.
+    """Return the image-caption benchmark: two vision models with two text models, or the towers of CLIP.
 
     Raises:
-        SpecError: on the hub's scale, if no images with captions are named.
+        SpecError: at the hub's scale, if no images with captions are given.
     """
     data = bench.source("captioned")
     if data is None and bench.scale == "hub":
         raise SpecError(
-            "On the hub's scale, name the images with captions (--captioned): a folder, a zip, or a hub data set. The "
-            "paper's Conceptual Captions are published as addresses, many of which are gone."
+            "At the hub's scale, give images with captions (--captioned): a folder, a zip, or a hub data set. The "
+            "paper's Conceptual Captions are published as addresses, many of which no longer work."
         )
     usual = presets_paired.QUICK_CAPTION if data is None else presets_paired.PAPER_PAIRED
     options: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The tables and figures, each with what it runs and how it is laid out."""
+"""The tables and figures, each with its runs and its layout."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Item:
     """A table or a figure.
 
     Attributes:
-        name: `table-2`, `figure-5`.
-        title: what it is about.
-        make: runs what it needs and gives its sheet.
+        name: such as `table-2` or `figure-5`.
+        title: its topic.
+        make: runs what it needs and returns its sheet.
     """
 
     name: str
@@ -69,7 +69,7 @@ def _layer_table(measures: Sequence[str], *, vision: bool) -> Callable[[Bench], 
             data = [Path(name or "").name if Path(name or "").exists() else name or "" for name in names]
             columns += [(data[1], results[0], results[1]), (data[2], results[1], results[0])]
         if not columns:
-            raise SpecError(f"There are no {' and no '.join(missing)} at this scale.")
+            raise SpecError(f"This scale has no {' and no '.join(missing)}.")
         return _lay_layers(columns, measures, missing)
 
     return make
@@ -99,10 +99,10 @@ def _lay_layers(
     frame = pd.DataFrame([wide[name] for name in names], index=names)
     first_result = columns[0][1]
     chance = 1 / len(first_result.layers)
-    note = f" Left out: {', '.join(missing)}, which are not published." if missing else ""
+    note = f" Omitted: {', '.join(missing)}, which are not published." if missing else ""
     caption = (
         f"Layer prediction, accuracy (%) over {len(first_result.pairs['seen'])} disjoint pairs of models, "
-        f"{int(first_result.records[0].trials)} trials a column; ± std over seeds, brackets: 95 % interval. "
+        f"{int(first_result.records[0].trials)} trials per column; ± std over seeds, brackets: 95 % interval. "
         f"Chance {100 * chance:.1f} %. Pairs of columns are data sets for the same models; ContraSim is trained on "
         f"the first or the second of them.{note}"
     )
@@ -111,7 +111,7 @@ def _lay_layers(
 
 
 def _layerwise(role: str, pooling: Pooling, measures: Sequence[str]) -> Callable[[Bench], Sheet]:
-    """Layers down, measures across, random and FAISS."""
+    """Lay out layers down and measures across, for random and FAISS."""
 
     def make(bench: Bench) -> Sheet:
         result = _retrieve(bench, multilingual(bench, role, pooling, measures))
@@ -140,7 +140,7 @@ def _clip_table(bench: Bench) -> Sheet:
 
 
 def _pairs_table(measures: Sequence[str], *, picture: bool) -> Callable[[Bench], Sheet]:
-    """Pairs of models across, measures down, random and FAISS."""
+    """Lay out pairs of models across and measures down, for random and FAISS."""
 
     def make(bench: Bench) -> Sheet:
         result = _retrieve(bench, captions(bench, measures))
@@ -241,15 +241,15 @@ ITEMS: tuple[Item, ...] = (
 
 
 def item(name: str) -> Item:
-    """A table or figure by name.
+    """Return a table or figure by name.
 
     Raises:
-        SpecError: if the paper has none of that name.
+        SpecError: if there is none of that name.
     """
     for known in ITEMS:
         if known.name == name:
             return known
-    raise SpecError(f"The paper has no {name!r} here. There are: {', '.join(known.name for known in ITEMS)}.")
+    raise SpecError(f"Unknown table or figure {name!r}. It can be: {', '.join(known.name for known in ITEMS)}.")
 
 
 def make(names: Sequence[str], bench: Bench, folder: Path) -> dict[str, Sheet]:
@@ -257,11 +257,11 @@ def make(names: Sequence[str], bench: Bench, folder: Path) -> dict[str, Sheet]:
 
     Args:
         names: tables and figures; all if empty.
-        bench: where and how.
-        folder: where the files go.
+        bench: the setting.
+        folder: where to write the files.
 
     Raises:
-        SpecError: if a name is none, or an item cannot be made at this scale.
+        SpecError: if a name is unknown, or an item cannot be made at this scale.
     """
     chosen = [item(name) for name in names] or list(ITEMS)
     sheets: dict[str, Sheet] = {}

@@ -1,4 +1,4 @@
-"""A table in the paper's layout: its cells, its files, and the paper's own numbers beside it."""
+"""A table in the paper's layout: its cells, its files, and the paper's own numbers next to it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Sheet:
     """A table in the paper's layout, and the long form behind it.
 
     Attributes:
-        wide: what people read; cells are text.
+        wide: the table for people; cells are text.
         long: one row per number, pair and seed, with intervals, trials and chance.
         caption: models, data, chance.
-        picture: a plotly figure, for the figures; else None.
-        says: sentences that the numbers bear.
+        picture: a plotly figure for the figures, else None.
+        says: sentences that the numbers support.
     """
 
     wide: pd.DataFrame
@@ -42,25 +42,25 @@ class Sheet:
 
 
 def sheet_of(result: RetrievalResult, frame: pd.DataFrame, picture: Any = None) -> Sheet:
-    """A laid out table of the multilingual or image-caption benchmark with its caption and its sentences."""
+    """Return a table of the multilingual or image-caption benchmark with its caption and its sentences."""
     recipe = "; ".join(f"{name} {value}" for name, value in result.recipe.items() if value)
     chance = 100 / (1 + result.random.shape[1])
     caption = (
         f"{recipe}. Accuracy (%), mean ± std over pairs or seeds, brackets: 95 % interval over {len(result.batches)} "
         f"batches. Chance {chance:.1f} %. Ties are misses. Learned measures: over pairs that the encoder was not "
-        "trained on, where there are any."
+        "trained on, if there are any."
     )
     says = tuple(item.text for item in of_retrieval(result))
     return Sheet(wide=frame, long=result.to_pandas(), caption=caption, picture=picture, says=says)
 
 
 def line_cell(line: RetrievalLine) -> str:
-    """A line's accuracy, or a dash."""
+    """Format a line's accuracy, or a dash."""
     return "–" if line.reason else cell(line.accuracy, line.std, line.low, line.high)
 
 
 def cell(accuracy: float, std: float, low: float, high: float) -> str:
-    """Percent, ± std where there is one, and the interval."""
+    """Format percent, ± std if there is one, and the interval."""
     if math.isnan(accuracy):
         return "–"
     spread = "" if math.isnan(std) else f" ± {100 * std:.1f}"
@@ -68,7 +68,7 @@ def cell(accuracy: float, std: float, low: float, high: float) -> str:
 
 
 def write(name: str, title: str, sheet: Sheet, folder: Path) -> None:
-    """`NAME.csv`, `NAME.md`, `NAME.html` (the paper's layout), and `NAME-numbers.csv` (one row per number)."""
+    """Write `NAME.csv`, `NAME.md`, `NAME.html` (the paper's layout), and `NAME-numbers.csv` (one row per number)."""
     title = f"{name.replace('-', ' ').capitalize()}. {title}"
     sheet.wide.to_csv(folder / f"{name}.csv")
     sheet.long.to_csv(folder / f"{name}-numbers.csv", index=False)
@@ -91,16 +91,16 @@ def _markdown(frame: pd.DataFrame) -> str:
 
 
 def paper_numbers() -> dict[str, Any]:
-    """The paper's own numbers: by item `columns`, and `rows` of [accuracy, std] in percent."""
+    """Return the paper's own numbers: by item `columns`, and `rows` of [accuracy, std] in percent."""
     numbers: dict[str, Any] = json.loads(NUMBERS.read_text(encoding="utf-8"))
     return numbers
 
 
 def beside_paper(name: str, sheet: Sheet) -> Sheet:
-    """The sheet with the paper's numbers under ours, where the paper has a table.
+    """Return the sheet with the paper's numbers below ours, if the paper has this table.
 
-    The paper's columns stand in the order of ours. Where it has more, those at its end are left out: its vision models,
-    which were not published.
+    The paper's columns are in our order. If it has more, the last ones are dropped: its vision models, which were not
+    published.
     """
     known = paper_numbers().get(name)
     if known is None:
@@ -113,12 +113,12 @@ def beside_paper(name: str, sheet: Sheet) -> Sheet:
     return replace(
         sheet,
         wide=pd.concat([sheet.wide, theirs]).fillna("–"),
-        caption=f"{sheet.caption} Rows that begin with `paper` are the paper's own numbers.",
+        caption=f"{sheet.caption} Rows that start with `paper` are the paper's own numbers.",
     )
 
 
 def _row_name(row: str) -> str:
-    """A row of the paper's numbers as ours are called: `random|cka.linear`, `contrasim, trained on the first`."""
+    """Name a row of the paper's numbers like ours: `random|cka.linear`, `contrasim, trained on the first`."""
     kind, bar, rest = row.rpartition("|")
     measure, comma, training = rest.partition(", ")
     known = measure if measure.isdigit() else label_of(measure)

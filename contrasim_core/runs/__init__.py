@@ -1,4 +1,4 @@
-"""Runs: a spec in, a result out. One folder for each kind; `kinds` has them all, `keep` does them."""
+"""Runs: a spec in, a result out. There is one folder per kind; `kinds` lists them, and `keep` runs them."""
 
 from __future__ import annotations
 

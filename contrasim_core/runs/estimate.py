@@ -1,4 +1,4 @@
-"""What a run will cost, in words: the walk of its graph without doing anything."""
+"""What a run will cost, in words: its graph is walked without computing anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contrasim_core.store import Store
 
 
 def estimate(spec: Spec, store: Store) -> str:
-    """Samples, memory, and which parts are there already; nothing is loaded or computed."""
+    """Return samples, memory, and which parts already exist; nothing is loaded or computed."""
     nodes = plan(spec, store).nodes
     if nodes[-1].there:
         return "This run is finished."
@@ -17,5 +17,5 @@ def estimate(spec: Spec, store: Store) -> str:
     products: dict[str, list[bool]] = {}
     for node in nodes[:-1]:
         products.setdefault(kind_of(node.spec).product, []).append(node.there)
-    parts += [f"{product}: {sum(there)} of {len(there)} ready" for product, there in products.items()]
+    parts += [f"{product}: {sum(ready)} of {len(ready)} ready" for product, ready in products.items()]
     return "; ".join(parts) + "."

@@ -1,6 +1,6 @@
 """The finished example that the dashboard opens on: one comparison, its encoders, and one benchmark.
 
-It is computed by the same runs as everything else, in a store of its own, and is small enough to come with the code.
+It is computed by the same runs as everything else, in a separate store, and is small enough to ship with the code.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Example:
 
 
 def read(root: Path = EXAMPLE) -> Example | None:
-    """The example's keys; None where it has not been made."""
+    """Read the example's keys; None if it has not been made."""
     path = root / INDEX
     if not path.is_file():
         return None
@@ -49,12 +49,12 @@ def read(root: Path = EXAMPLE) -> Example | None:
 
 
 def encoder_specs() -> tuple[TrainSpec, ...]:
-    """The encoders of the example: each of one seed, on all models of the family."""
+    """Return the encoders of the example: one seed each, trained on all models of the family."""
     return tuple(train_spec(FAMILY, encoder=QUICK.replace(encoder=kind)) for kind in KINDS)
 
 
 def comparison_spec() -> CompareSpec:
-    """The first two members of the family on test digits."""
+    """Return the comparison of the first two members of the family on test digits."""
     pooling = recipe(FAMILY).pooling
     a, b = (extraction_spec(f"{FAMILY}-{seed}", DATA, pooling=pooling) for seed in (0, 1))
     depth = tuple(range(1, recipe(FAMILY).depth + 1))
@@ -67,22 +67,24 @@ def comparison_spec() -> CompareSpec:
 
 
 def benchmark_spec() -> BenchmarkSpec:
-    """Layer prediction with every measure and protocol."""
+    """Return layer prediction with every measure and protocol."""
     return presets.benchmark_spec(FAMILY, measures=expand_measures("all"))
 
 
 def make(root: Path | None = None, progress: Progress = silent) -> Path:
-    """Compute the example and put its artifacts into a folder; returns the folder.
+    """Compute the example, write its artifacts into a folder, and return the folder.
 
     Args:
-        root: the folder; that of the bundled example if None.
-        progress: called as it goes.
+        root: the folder; defaults to that of the bundled example.
+        progress: called as the work proceeds.
 
     Raises:
-        SpecError: if the package is installed and no folder is given: its own files stay as they are.
+        SpecError: if the package is installed and no folder is given, because its own files must not change.
     """
     if root is None and CHECKOUT is None:
-        raise SpecError("An installed package keeps its example as it is. Say with --root where to put a new one.")
+        raise SpecError(
+            "The example of an installed package cannot be overwritten. Use --root to choose another folder."
+        )
     target = root or EXAMPLE
     specs = (*encoder_specs(), comparison_spec(), benchmark_spec())
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,4 +1,4 @@
-"""Activations by name, or of anything given: models, modules, texts, images, tensors."""
+"""Extract activations by name, or from objects: models, modules, texts, images, tensors."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def extract(
     store: Store | None = None,
     progress: Progress = silent,
 ) -> list[Activations]:
-    """Run a model over data: one `Activations` per requested layer, in order of execution, a row per sample.
+    """Run a model over data; return one `Activations` per requested layer, in order of execution, one row per sample.
 
     Args:
         model: a bundled name, a folder, a hub id (`name#vision` for a tower), or any `nn.Module`.
         data: a bundled name, a file or folder, a hub data set, a list of texts or images, or a tensor [n, ...].
         layers: `"all"` or layer indices for Hugging Face models; module names or globs for an `nn.Module`.
-        pooling: how positions become one row; `auto` takes the family's default.
+        pooling: how positions become one row; `auto` uses the family's default.
         split: part of a bundled or hub data set.
-        limit: only the first samples.
+        limit: use only the first samples.
         column: column of a table with texts or images.
-        dtype: number format of the forward pass; rows are float32 whatever it is.
-        max_length: tokens after which a text is cut.
+        dtype: number format of the forward pass; rows are always float32.
+        max_length: number of tokens after which a text is cut.
         device: where to run.
         batch_size: samples per forward pass.
-        preprocess: for an `nn.Module`: from a list of samples to its input (a tensor or a dictionary of tensors).
-        name: what to call an `nn.Module`.
-        ids: sample ids, where `data` is a tensor.
+        preprocess: for an `nn.Module`: turns a list of samples into its input (a tensor or a dictionary of tensors).
+        name: name for an `nn.Module`.
+        ids: sample ids, if `data` is a tensor.
         store: where to keep the activations; None keeps them in memory.
         progress: called after each batch.
 
@@ -83,7 +83,7 @@ def extract(
 
 
 def _loaded(data: Any, split: str, column: str | None, limit: int | None) -> Inputs:
-    """Samples by name, or as they are given."""
+    """Load samples by name, or use those that are given."""
     if isinstance(data, Inputs):
         return data
     named = isinstance(data, str | Path | DatasetRef)
@@ -98,14 +98,14 @@ def run_extraction(
     progress: Progress = silent,
     inputs: Inputs | None = None,
 ) -> list[Activations]:
-    """Do what the spec says, in memory or into a store; unfinished work is taken up at the first missing shard.
+    """Run an extraction in memory or into a store; unfinished work resumes at the first missing shard.
 
     Args:
         spec: what to extract.
         store: where to keep it; None keeps it in memory.
         execution: how to run.
         progress: called after each batch.
-        inputs: the samples, if they are loaded already.
+        inputs: the samples, if they are already loaded.
     """
     if store is None:
         return Extraction(spec, execution, inputs=inputs).in_memory(progress)

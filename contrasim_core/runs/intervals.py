@@ -1,4 +1,4 @@
-"""Intervals for shares of won trials, where trials that share a model hang together."""
+"""Intervals for shares of won trials, when trials that share a model are not independent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAST_UNITS = 5
 
 
 def wilson(share: float, trials: float) -> tuple[float, float]:
-    """95 % Wilson score interval of a share; `trials` may be an effective number that is no integer."""
+    """Return the 95 % Wilson score interval of a share; `trials` may be an effective number and not an integer."""
     centre = share + Z**2 / (2 * trials)
     margin = Z * math.sqrt(share * (1 - share) / trials + Z**2 / (4 * trials**2))
     scale = 1 + Z**2 / trials
@@ -24,13 +24,13 @@ def wilson(share: float, trials: float) -> tuple[float, float]:
 
 
 def pair_interval(wins: NDArray[np.bool_], pairs: Sequence[tuple[int, int]], *, disjoint: bool) -> tuple[float, float]:
-    """95 % interval of the share of won trials when trials of the same models hang together.
+    """Return the 95 % interval of the share of won trials when trials that share a model are not independent.
 
-    The variance is a delete-one jackknife over models (over pairs, if those share no model), as Kornblith et al.
-    2019 do for their Table 2. It gives an effective number of independent trials, n_eff = p (1 - p) / variance, at
-    most the real number, reduced for its own uncertainty by (z / t(units - 1))^2 (Korn & Graubard 1998), and with it
-    a Wilson interval. At p = 0 or 1, or with fewer than 5 units, that variance says nothing: n_eff is then the number
-    of trials that disjoint pairs would have.
+    The variance is a delete-one jackknife over models (over pairs, if those share no model), as in Kornblith et al.
+    2019, Table 2. It yields an effective number of independent trials, n_eff = p (1 - p) / variance, capped at the
+    actual number and reduced for its own uncertainty by (z / t(units - 1))^2 (Korn & Graubard 1998), and with it a
+    Wilson interval. At p = 0 or 1, or with fewer than 5 units, that variance is uninformative: n_eff is then the
+    number of trials that disjoint pairs would have.
 
     Args:
         wins: [pairs, trials per pair].
@@ -52,15 +52,15 @@ def pair_interval(wins: NDArray[np.bool_], pairs: Sequence[tuple[int, int]], *, 
 
 
 def unit_interval(shares: NDArray[np.float64], each: int) -> tuple[float, float]:
-    """95 % interval of a mean over independent units, such as batches of samples, each with a share of won trials.
+    """Return the 95 % interval of a mean over independent units, such as batches, each with a share of won trials.
 
-    The variance between units gives an effective number of trials, at most the real number, and with it a Wilson
-    interval, as `pair_interval` does. Where fewer than 5 units differ from the others that variance says nothing: the
-    number of trials is then taken to be that of the units, as if all trials of a unit were one.
+    The variance between units yields an effective number of trials, capped at the actual number, and with it a Wilson
+    interval, as in `pair_interval`. If fewer than 5 units differ from the others, that variance is uninformative: the
+    number of units is then used as the number of trials, as if all trials of a unit were one.
 
     Args:
-        shares: [units], each the share of a unit's trials that were won.
-        each: trials of a unit.
+        shares: [units], the share of each unit's trials that were won.
+        each: number of trials per unit.
     """
     mean, count = float(shares.mean()), len(shares)
     commonest = int(np.unique(shares, return_counts=True)[1].max())

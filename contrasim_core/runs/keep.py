@@ -1,8 +1,8 @@
-"""Every run goes the same way, whatever its kind: find it, or lock, find again, make, write, load.
+"""Every run works the same way, whatever its kind: find it, or else lock, find again, make, write, load.
 
-A run is a small graph: what a spec needs must be there before it is made. `plan` says what is there and what is not, in
-the order in which it can be made, and does nothing; `run` walks that plan in this process, and an engine may hand its
-nodes to many workers, with the same `make_node` for each.
+A run is a small graph: what a spec needs must exist before the spec is made. `plan` lists what exists and what is
+missing, in an order in which it can be made, and does nothing; `run` walks that plan in this process, and an engine may
+hand its nodes to many workers, which use the same `make_node`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contrasim_core.spec import Spec
 from contrasim_core.store import Store, writing
 
 CARRIED = (EncoderError, RepresentationError)
-"""Errors of a node that do not end the run: whoever needs the node is told when it asks for it, and may do without."""
+"""Errors of a node that do not end the run: dependent nodes get the error on access and may continue without it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Node:
 
     Attributes:
         spec: what to make.
-        needs: what must be there first; empty for what is there.
+        needs: what must exist first; empty if the node is finished.
         there: whether it is finished.
     """
 
@@ -41,29 +41,29 @@ class Node:
 
     @property
     def name(self) -> str:
-        """Of the node, in status files and as a key of tasks."""
+        """Name of the node, in status files and as a key of tasks."""
         return f"{self.spec.kind}-{self.spec.key}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The nodes of a run, each after those it needs; the last one is the run itself."""
+    """The nodes of a run, each after the ones it needs; the last one is the run itself."""
 
     nodes: tuple[Node, ...]
 
     @property
     def missing(self) -> tuple[Node, ...]:
-        """What has to be made."""
+        """The nodes that have to be made."""
         return tuple(node for node in self.nodes if not node.there)
 
 
 def plan(spec: Spec, store: Store, *, verify: bool = False) -> Plan:
-    """What is there and what is missing; nothing is made or loaded.
+    """List what exists and what is missing; nothing is made or loaded.
 
     Args:
         spec: the run.
         store: where results are kept.
-        verify: whether what is there is compared with its checksums.
+        verify: whether to compare existing results with their checksums.
 
     Raises:
         SpecError: if a spec cannot be run by itself.
@@ -92,18 +92,18 @@ def run(
     progress: Progress = silent,
     given: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Do what a spec says, in this process, and return its result; at once if it is done already.
+    """Run a spec in this process and return its result; at once if it is already finished.
 
     Args:
-        spec: what to do.
+        spec: what to run.
         store: where results are kept.
         execution: device and batch size.
         progress: called now and then.
-        given: what the caller has loaded already, for this very spec.
+        given: what the caller has already loaded for this spec.
 
     Raises:
         SpecError: if this kind of spec cannot be run.
-        ContraSimError: whatever the work itself may raise.
+        ContraSimError: any error of the work itself.
     """
     missing = plan(spec, store, verify=True).missing
     failed: dict[Spec, ContraSimError] = {}
@@ -121,7 +121,7 @@ def run(
 
 
 def prefix_of(nodes: tuple[Node, ...], number: int) -> str:
-    """Which of how many like it a node is: `Extracting 7 of 20 models: `; empty for the only one."""
+    """Return a node's place among similar ones, such as `Extracting 7 of 20 models: `; empty if it is the only one."""
     kind = kind_of(nodes[number].spec)
     like = [place for place, node in enumerate(nodes) if kind_of(node.spec).verb == kind.verb]
     if len(like) == 1:
@@ -132,23 +132,23 @@ def prefix_of(nodes: tuple[Node, ...], number: int) -> str:
 def make_node(
     spec: Spec, *, store: Store, context: Context, failed: Mapping[Spec, ContraSimError] | None = None
 ) -> Path:
-    """Make one node, all of whose needs are there; find -> lock -> find -> make -> write. Returns its folder.
+    """Make one node whose needs are finished (find -> lock -> find -> make -> write) and return its folder.
 
     Args:
         spec: what to make.
         store: where results are kept.
-        context: how.
+        context: how to make it.
         failed: errors of needs that could not be made.
     """
     kind = kind_of(spec)
-    found = kind.find(spec, store)
-    if found is not None:
-        return found
+    folder = kind.find(spec, store)
+    if folder is not None:
+        return folder
     spec = kind.pin(spec, context.execution)
     with store.lock(spec.kind, spec.key):
-        found = kind.find(spec, store)
-        if found is not None:
-            return found
+        folder = kind.find(spec, store)
+        if folder is not None:
+            return folder
         have = Have(store, failed or {})
         if kind.resumable:
             return _make_in_place(spec, have, store, context)
@@ -157,7 +157,7 @@ def make_node(
 
 
 def make_part(spec: Spec, part: int, parts: int, *, store: Store, context: Context) -> None:
-    """Make one of several parts of a resumable node; `make_node` then finds it done."""
+    """Make one of several parts of a resumable node; `make_node` then finds it finished."""
     kind = kind_of(spec)
     if kind.find(spec, store) is not None:
         return
@@ -174,7 +174,7 @@ def _make_in_place(spec: Spec, have: Mapping[Spec, Any], store: Store, context: 
 
 
 def _in_place(spec: Spec, store: Store, context: Context, **part: int) -> Context:
-    """The context of a resumable node: its own folder, and a lock for each piece."""
+    """Return the context of a resumable node: its own folder, and a lock for each piece."""
     folder = store.folder(spec.kind, spec.key)
     with writing(f"{spec.kind} {spec.key}", store.root):
         folder.mkdir(parents=True, exist_ok=True)
@@ -192,7 +192,7 @@ def _in_place(spec: Spec, store: Store, context: Context, **part: int) -> Contex
 
 
 def load(spec: Spec, store: Store) -> Any:
-    """A finished result.
+    """Load a finished result.
 
     Raises:
         MissingArtifactError: if it is not finished.
@@ -200,12 +200,12 @@ def load(spec: Spec, store: Store) -> Any:
     kind = kind_of(spec)
     folder = kind.find(spec, store)
     if folder is None:
-        raise MissingArtifactError(f"There is no {spec.kind} {spec.key} in {store.root}. Run it again.")
+        raise MissingArtifactError(f"No {spec.kind} {spec.key} in {store.root}. Run it again.")
     return kind.run.load(spec, folder)
 
 
 class Have(Mapping[Spec, Any]):
-    """What a node needs, loaded when it is asked for; what could not be made raises its error then."""
+    """The results that a node needs, loaded on access; access to one that could not be made raises its error."""
 
     def __init__(self, store: Store, failed: Mapping[Spec, ContraSimError]) -> None:
         self._failed = failed

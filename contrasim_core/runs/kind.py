@@ -1,4 +1,4 @@
-"""What a kind of run must offer. Names no kind."""
+"""What every kind of run must provide. Names no kind."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from contrasim_core.store import Store
 
 
 def no_lock(_name: str) -> AbstractContextManager[None]:
-    """A lock for work that nobody shares."""
+    """Return a dummy lock for work that is not shared."""
     return nullcontext()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """How a run is made, which changes its result by no more than rounding.
+    """How a run is made, which changes its result only by rounding.
 
     Attributes:
         execution: device and batch size.
         progress: called now and then.
         folder: where a resumable kind writes, piece by piece.
         lock: held while a piece is being written; takes the piece's name.
-        given: what the caller has loaded already, by name.
+        given: what the caller has already loaded, by name.
     """
 
     execution: Execution = Execution()  # noqa: RUF009 - frozen
@@ -42,42 +42,42 @@ class Run(Protocol):
     """The module `run.py` of a kind's folder. Importing it is light; only `make` and `load` may need torch."""
 
     def needs(self, spec: Any, /) -> tuple[Spec, ...]:
-        """What must be there first. Pure."""
+        """Return what must be finished first. Pure."""
 
     def make(self, spec: Any, have: Mapping[Spec, Any], context: Context, /) -> Any:
-        """Compute the result from what it needs; looks into no store, and runs no other kind."""
+        """Compute the result from what it needs, without access to the store and without running other kinds."""
 
     def load(self, spec: Any, folder: Path, /) -> Any:
-        """The finished result."""
+        """Read the finished result."""
 
     def title(self, spec: Any, /) -> str:
-        """One line about it."""
+        """Return one line about it."""
 
 
 class Find(Protocol):
-    """Looks for a finished result; `verify` also compares what was kept with its checksums."""
+    """Finds a finished result; with `verify`, also compares stored files with their checksums."""
 
     def __call__(self, spec: Any, store: Store, /, *, verify: bool = True) -> Path | None:
-        """Its folder, or None."""
+        """Return its folder, or None."""
 
 
 def find_by_key(spec: Spec, store: Store, /, *, verify: bool = True) -> Path | None:
-    """The folder of the finished result under the spec's own key."""
+    """Return the folder of the finished result under the spec's own key."""
     return store.find(spec.kind, spec.key)
 
 
 def unchanged(spec: Any, _execution: Execution) -> Any:
-    """The spec itself."""
+    """Return the spec itself."""
     return spec
 
 
 def nothing_to_share(_spec: Any, _workers: int) -> int:
-    """One part: the work is not split."""
+    """Return one part: the work is not split."""
     return 1
 
 
 def no_cost(_spec: Any) -> list[str]:
-    """Nothing is known beforehand."""
+    """Return nothing: no cost is known in advance."""
     return []
 
 
@@ -88,14 +88,14 @@ class Kind:
     Attributes:
         spec: class of its specs.
         run: its `run.py`.
-        page: name of the page that shows it; None if no page does.
-        verb: what is being done, for progress: `Extracting`.
-        noun: what it is done to, in the plural: `models`.
-        product: what it gives, in the plural: `activations`.
-        find: where a finished result is.
-        pin: the spec with everything pinned that only loading can tell, such as a hub model's commit.
-        parts: into how many parts the work can be split for so many workers.
-        cost: what is known of its size beforehand, in words.
+        page: name of the page that shows it; None if there is no such page.
+        verb: the activity, for progress messages: `Extracting`.
+        noun: its object, in the plural: `models`.
+        product: what it produces, in the plural: `activations`.
+        find: finds a finished result.
+        pin: returns the spec with everything pinned that only loading reveals, such as a hub model's commit.
+        parts: returns how many parts to split the work into, given a number of workers.
+        cost: returns in words what is known in advance about its size.
         resumable: whether `make` writes piece by piece into the context's folder, so that unfinished work is kept.
     """
 
@@ -113,5 +113,5 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """As in stores and links."""
+        """Its name in stores and links."""
         return self.spec.kind

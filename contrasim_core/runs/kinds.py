@@ -47,7 +47,7 @@ NAMES: tuple[str, ...] = tuple(kind.name for kind in KINDS)
 
 
 def kind_of(spec: Spec) -> Kind:
-    """The row of a spec's kind.
+    """Return the row of a spec's kind.
 
     Raises:
         SpecError: if this kind of spec cannot be run by itself.
@@ -59,12 +59,12 @@ def kind_of(spec: Spec) -> Kind:
 
 
 def title_of(spec: Spec) -> str:
-    """One line about what a run is."""
+    """Return one line about a run."""
     return kind_of(spec).run.title(spec)
 
 
 def read_spec(text: str) -> Spec:
-    """The spec of a run, from the JSON text that `Spec.to_json` wrote.
+    """Read the spec of a run from the JSON text that `Spec.to_json` wrote.
 
     Raises:
         SpecError: if the text is not such a spec.
@@ -73,9 +73,9 @@ def read_spec(text: str) -> Spec:
 
 
 def stored_spec(store: Store, kind: str, key: str) -> Spec:
-    """The spec that a finished result was made from.
+    """Return the spec that a finished result was made from.
 
     Raises:
-        MissingArtifactError: if there is no such result.
+        MissingArtifactError: if the result does not exist.
     """
     return read_spec(json.dumps(store.manifest(kind, key)["spec"]))

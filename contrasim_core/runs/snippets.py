@@ -7,14 +7,14 @@ from contrasim_core.spec import Spec
 
 
 def python_lines(spec: Spec, file: str = "spec.json") -> str:
-    """Lines that read the spec from a file and run it.
+    """Return lines that read the spec from a file and run it.
 
     Args:
         spec: what to run.
         file: name of the file with the spec's JSON.
 
     Raises:
-        SpecError: if this kind of spec is not run by itself.
+        SpecError: if this kind of spec cannot be run by itself.
     """
     kind_of(spec)
     return (

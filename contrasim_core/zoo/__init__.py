@@ -1,1 +1,1 @@
-"""The bundled models: recipes that train them, cards that say how they came out, and their weights."""
+"""The bundled models: recipes that train them, cards with their scores, and their weights."""

@@ -16,12 +16,12 @@ def build(name: str, *, root: Path = BUNDLED_ROOT, progress: Progress = silent, 
 
     Args:
         name: such as `digits-vit-0`.
-        root: where the folder goes.
-        progress: told after each few steps.
-        steps: fewer steps than the recipe's, for a miniature.
+        root: where to write the folder.
+        progress: called every few steps.
+        steps: fewer steps than the recipe's, for a trial run.
 
     Raises:
-        UnknownModelError: if the name is no member of a family.
+        UnknownModelError: if the name is not a member of a family.
     """
     chosen, seed = family_of(name)
     if steps is not None:

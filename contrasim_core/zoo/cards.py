@@ -1,4 +1,4 @@
-"""A card beside each bundled model: what it is, what it learned from, how well, and how to make it again."""
+"""The card of each bundled model: what it is, what it was trained on, how well it does, and how to rebuild it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ class Card:
     """One bundled model.
 
     Attributes:
-        name: as in commands.
-        family: the models that differ from it in the seed alone.
+        name: its name in commands.
+        family: the models that differ from it only in the seed.
         about: architecture in a few words.
         data: what it was trained on.
         task: what it was trained to do.
-        seed: initial weights.
-        score: how well it does on data it was not trained on, by name of the number.
+        seed: seed of the initial weights.
+        score: how well it does on data it was not trained on, by name of the metric.
         parameters: number of weights.
         megabytes: size of its folder.
-        layers: blocks; index 0, the embeddings, not counted.
+        layers: number of blocks, without index 0, the embeddings.
         pooling: the pooling its benchmark uses.
         recipe: the training options.
         rebuild: the command that trains it again.
         seconds: how long training took, on two cores.
-        versions: of the libraries it was trained with.
+        versions: versions of the libraries it was trained with.
     """
 
     name: str
@@ -54,11 +54,11 @@ class Card:
 
 
 def read_card(folder: Path) -> Card:
-    """The card in a model's folder."""
+    """Read the card in a model's folder."""
     return Card(**json.loads((folder / "card.json").read_text(encoding="utf-8")))
 
 
 def cards(root: Path = BUNDLED_ROOT) -> list[Card]:
-    """Cards of all bundled models, in order."""
+    """Read the cards of all bundled models, in order."""
     names = bundled_names() if root == BUNDLED_ROOT else sorted(folder.name for folder in root.iterdir())
     return [read_card(root / name) for name in names if (root / name / "card.json").is_file()]

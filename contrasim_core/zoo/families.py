@@ -1,4 +1,4 @@
-"""What suits the models of a bundled family: recipes, and training options of encoders."""
+"""Options that suit the models of a bundled family: recipes, and training options of encoders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contrasim_core.zoo.recipes import RECIPES, Recipe
 
 
 def quick_for(models: str) -> EncoderSpec:
-    """Quick training options: those of the bundled family, if the models are of one.
+    """Return quick training options: those of the bundled family, if the models belong to one.
 
     An encoder starts by giving every row the same code and needs some hundred steps to leave that state; how many
     depends on the models.
@@ -20,12 +20,12 @@ def quick_for(models: str) -> EncoderSpec:
 
 
 def recipe_for(names: Sequence[str]) -> Recipe | None:
-    """The recipe that all these models come from; None if they are not of one bundled family."""
+    """Return the recipe that all these models come from; None if they are not of one bundled family."""
     families = {name.partition("#")[0].rpartition("-")[0] for name in names}
     return next((item for item in RECIPES if families == {item.family}), None)
 
 
 def family_for_layers(names: Sequence[str]) -> Recipe | None:
-    """The recipe that all these models come from, if it is a family made for layer prediction."""
+    """Return the recipe that all these models come from, if it is a family made for layer prediction."""
     known = recipe_for(names)
     return known if known is not None and known.task == "layer-prediction" else None

@@ -1,8 +1,8 @@
-"""Trainer of the documentation BERTs: a WordPiece vocabulary of their own, then masked language modelling.
+"""Trainer of the documentation BERTs: its own WordPiece vocabulary, then masked language modelling.
 
 They have ModernBERT's layers (arXiv:2412.13663: normalised before each block, rotary positions, local attention). With
-the layers of the first BERT (arXiv:1810.04805), normalised after each block, nets of this size do not get past the
-frequencies of the pieces in the minutes that a laptop has, and their layers cannot be told apart by any measure.
+the layers of the original BERT (arXiv:1810.04805), normalised after each block, networks of this size learn only the
+frequencies of the pieces within minutes on a laptop, and no measure can tell their layers apart.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VOCABULARY = 1000
 LENGTH = 48
 MASKED = 0.2
 WINDOW = 8  # pieces that local attention sees
-GLOBAL_EVERY = 3  # blocks: one of so many sees the whole sentence
+GLOBAL_EVERY = 3  # every third block sees the whole sentence
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -73,10 +73,10 @@ def build_bert(recipe: Recipe, seed: int, folder: Path, progress: Progress) -> C
 
 
 def make_tokenizer(texts: list[str]) -> BertTokenizerFast:
-    """A lower-case WordPiece tokenizer with a vocabulary of the most useful pieces of these texts, always the same."""
+    """Make a lower-case WordPiece tokenizer with the most useful pieces of these texts; the result is deterministic."""
     empty = _tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
-    # The trainer meets words in the order of a hash table, another one in every process, and numbers a piece when it
-    # meets it; the numbers decide between pairs that are equally frequent. Told of all letters first, it has no choice.
+    # The trainer sees words in the order of a hash table, which differs between processes, and numbers a piece when it
+    # first sees it; the numbers break ties between equally frequent pairs. Giving it all letters first fixes the order.
     letters = {letter for text in texts for word in _words(empty, text) for letter in word[1:]}
     trainer = trainers.WordPieceTrainer(
         vocab_size=VOCABULARY,
@@ -115,15 +115,15 @@ def _padded(tokenizer: BertTokenizerFast, tokens: list[list[int]]) -> Tensor:
 
 
 def _masked_loss(model: Any, tokenizer: BertTokenizerFast, ids: Tensor, random: torch.Generator) -> Tensor:
-    """Cross-entropy on a fifth of the pieces: 80 % of those masked, 10 % replaced, 10 % kept (Devlin et al. 2018)."""
+    """Compute cross-entropy on a fifth of the pieces: 80 % masked, 10 % replaced, 10 % kept (Devlin et al. 2018)."""
     inputs, chosen = mask_tokens(tokenizer, ids, random)
     hidden = model.model(input_ids=inputs, attention_mask=ids != tokenizer.pad_token_id).last_hidden_state
-    logits = model.decoder(model.head(hidden[chosen]))  # the head sees only what is scored: a fifth of the work
+    logits = model.decoder(model.head(hidden[chosen]))  # the head sees only what is scored, a fifth of the work
     return nn.functional.cross_entropy(logits, ids[chosen])
 
 
 def mask_tokens(tokenizer: BertTokenizerFast, ids: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Inputs with some pieces hidden, and where pieces are to be guessed; at least one piece is."""
+    """Return inputs with some pieces hidden, and a mask of the pieces to predict, at least one."""
     ordinary = ids >= len(SPECIAL)
     chosen = (torch.rand(ids.shape, generator=random) < MASKED) & ordinary
     if not bool(chosen.any()):
@@ -136,7 +136,7 @@ def mask_tokens(tokenizer: BertTokenizerFast, ids: Tensor, random: torch.Generat
 
 @torch.inference_mode()
 def _test_score(model: PreTrainedModel, tokenizer: BertTokenizerFast, recipe: Recipe) -> dict[str, float]:
-    """Mean loss and accuracy on masked pieces of the test sentences, by the saved weights."""
+    """Return mean loss and accuracy on masked pieces of the test sentences, with the saved weights."""
     score = {}
     for name in recipe.train:
         tokens = _encode(tokenizer, list(load_data(name, split="test").texts))

@@ -1,8 +1,8 @@
-"""Trainers of the multilingual models: masked phrases, and translations told from other phrases.
+"""Trainers of the multilingual models: masked phrases, and telling translations from other phrases.
 
-The second is the cross-lingual contrast of InfoXLM (arXiv:2007.07834, section 3.3), taken in a middle block: it is what
-makes the languages meet inside a network that is far too small to find out by itself. The blocks above are free to go
-their own way, back to the pieces of each language.
+The second is the cross-lingual contrast of InfoXLM (arXiv:2007.07834, section 3.3), applied to a middle block: it
+aligns the languages inside a network that is far too small to align them by itself. The blocks above are free to
+diverge again, towards the pieces of each language.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def build_multilingual(recipe: Recipe, seed: int, folder: Path, progress: Progre
 
 
 def _bert(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """ModernBERT's layers, as in the documentation BERTs; every position sees the whole phrase."""
+    """Make a model with ModernBERT's layers, like the documentation BERTs; every position sees the whole phrase."""
     return ModernBertForMaskedLM(
         ModernBertConfig(
             vocab_size=len(tokenizer),
@@ -85,7 +85,7 @@ def _bert(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel
 
 
 def _roberta(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    """RoBERTa with the norm before each block: learned positions, byte-level pieces."""
+    """Make RoBERTa with the norm before each block: learned positions, byte-level pieces."""
     return RobertaPreLayerNormForMaskedLM(
         RobertaPreLayerNormConfig(
             vocab_size=len(tokenizer),
@@ -93,7 +93,7 @@ def _roberta(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedMo
             num_hidden_layers=recipe.depth,
             num_attention_heads=recipe.heads,
             intermediate_size=recipe.mlp,
-            max_position_embeddings=LENGTH + 2,  # positions are counted from the padding id upwards
+            max_position_embeddings=LENGTH + 2,  # positions start after the padding id
             type_vocab_size=1,
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
@@ -105,7 +105,7 @@ def _roberta(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> PreTrainedMo
 
 
 def bert_tokenizer(texts: list[str]) -> BertTokenizerFast:
-    """WordPiece over all five languages, cased; Chinese is read character by character."""
+    """Make a cased WordPiece tokenizer for all five languages; Chinese is split into characters."""
     empty = _wordpiece(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
     words = [
         word for text in texts for word, _ in empty.pre_tokenizer.pre_tokenize_str(empty.normalizer.normalize_str(text))
@@ -133,7 +133,7 @@ def _wordpiece(model: models.WordPiece) -> Tokenizer:
 
 
 def roberta_tokenizer(texts: list[str]) -> RobertaTokenizerFast:
-    """Byte-level BPE, as in RoBERTa: no character is unknown."""
+    """Make a byte-level BPE tokenizer, as in RoBERTa: no character is unknown."""
     empty = Tokenizer(models.BPE())
     empty.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     empty.train_from_iterator(
@@ -153,7 +153,7 @@ def roberta_tokenizer(texts: list[str]) -> RobertaTokenizerFast:
 
 
 def _plain(tokenizer: PreTrainedTokenizerFast, texts: tuple[str, ...]) -> list[list[int]]:
-    """Pieces without special tokens."""
+    """Return pieces without special tokens."""
     ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return ids
 
@@ -161,7 +161,7 @@ def _plain(tokenizer: PreTrainedTokenizerFast, texts: tuple[str, ...]) -> list[l
 def _batch(
     tokenizer: PreTrainedTokenizerFast, tokens: dict[str, list[list[int]]], size: int, random: torch.Generator
 ) -> Tensor:
-    """Ids [2 size, length]: phrases, each in some language, and then the same phrases, each in another one."""
+    """Return ids [2 size, length]: phrases, each in some language, then the same phrases, each in another one."""
     languages = list(tokens)
     numbers = torch.randint(len(tokens[languages[0]]), (size,), generator=random).tolist()
     orders = [torch.randperm(len(languages), generator=random).tolist() for _ in numbers]
@@ -175,7 +175,7 @@ def _batch(
 
 
 def padded(rows: list[list[int]], padding: int) -> Tensor:
-    """Rows of equal length."""
+    """Pad rows to equal length."""
     width = max(map(len, rows))
     return torch.tensor([row + [padding] * (width - len(row)) for row in rows])
 
@@ -183,7 +183,7 @@ def padded(rows: list[list[int]], padding: int) -> Tensor:
 def joint_loss(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, ids: Tensor, random: torch.Generator
 ) -> Tensor:
-    """Cross-entropy on the hidden pieces, plus that of finding each phrase's translation by its first position."""
+    """Compute cross-entropy on the hidden pieces, plus that of finding each translation by its first position."""
     inputs, chosen = hide(tokenizer, ids, random)
     mask = ids != tokenizer.pad_token_id
     output = model.base_model(input_ids=inputs, attention_mask=mask.long(), output_hidden_states=True)
@@ -195,7 +195,7 @@ def joint_loss(
 
 
 def _head(model: Any, hidden: Tensor) -> Tensor:
-    """Logits at the chosen places alone: the head is as much work as the blocks."""
+    """Return logits only at the chosen positions, because the head is as expensive as the blocks."""
     logits: Tensor = model.decoder(model.head(hidden)) if hasattr(model, "decoder") else model.lm_head(hidden)
     return logits
 
@@ -203,7 +203,7 @@ def _head(model: Any, hidden: Tensor) -> Tensor:
 def hide(
     tokenizer: PreTrainedTokenizerFast, ids: Tensor, random: torch.Generator, part: float = MASKED
 ) -> tuple[Tensor, Tensor]:
-    """Inputs with some of the ordinary pieces masked, and where; at least one is."""
+    """Return inputs with some of the ordinary pieces masked, and their positions, at least one."""
     special = torch.tensor(tokenizer.all_special_ids)
     ordinary = ~torch.isin(ids, special)
     chosen = (torch.rand(ids.shape, generator=random) < part) & ordinary
@@ -214,7 +214,7 @@ def hide(
 
 @torch.inference_mode()
 def _test_score(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> dict[str, float]:
-    """On the test phrases: accuracy on hidden pieces, and how many find their translation among a hundred."""
+    """Return test accuracy on hidden pieces, and the share of phrases that find their translation among a hundred."""
     whole = phrases().part("test")
     size = min(100, len(whole))
     data = whole.take(range(min(600, len(whole) // size * size)))

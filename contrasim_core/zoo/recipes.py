@@ -1,4 +1,4 @@
-"""How the bundled models are made. One recipe per family; members differ in their seed alone."""
+"""How the bundled models are made. One recipe per family; members differ only in their seed."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ SEEDS = tuple(range(10))
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How one family is trained. Everything but the seed is the same for all its members.
+    """How one family is trained. All members share everything but the seed.
 
     Attributes:
         family: name of the family; members are called `family-seed`.
         kind: which trainer.
         about: architecture in a few words.
-        width: of the hidden states; ignored by the convolutional nets, which have widths of their own.
-        depth: blocks.
-        heads: attention heads.
+        width: width of the hidden states; ignored by the convolutional networks, which set their own.
+        depth: number of blocks.
+        heads: number of attention heads.
         mlp: width of the feed-forward layers.
-        steps: optimiser steps.
+        steps: number of optimiser steps.
         batch: samples per step.
-        learning_rate: at the peak of its schedule: linear warm-up over a tenth of the steps, then cosine to zero.
-        weight_decay: of AdamW.
+        learning_rate: peak learning rate: linear warm-up over a tenth of the steps, then cosine to zero.
+        weight_decay: weight decay of AdamW.
         pooling: the pooling its benchmark uses.
         train: bundled data sets trained on.
         test: data set of the benchmark.
         transfer: second data set of the benchmark.
-        rows: rows of the benchmark, where words are many.
+        rows: number of rows in the benchmark, if there are many words.
         encoder_epochs: passes that are enough to train an encoder on the family.
         encoder_batch: rows per step of that training.
-        tried: what else was tried, for the card of the family: options and what linear CKA scored with them.
-        task: the benchmark it is made for.
+        tried: what else was tried, for the card of the family: options and the score of linear CKA with them.
+        task: the benchmark that it is made for.
         seeds: members of the family.
     """
 
@@ -237,25 +237,25 @@ RECIPES: tuple[Recipe, ...] = (
 
 
 def recipe(family: str) -> Recipe:
-    """The recipe of a family.
+    """Return the recipe of a family.
 
     Raises:
-        UnknownModelError: if there is none.
+        UnknownModelError: if there is no such family.
     """
     for item in RECIPES:
         if item.family == family:
             return item
     known = ", ".join(item.family for item in RECIPES)
     raise UnknownModelError(
-        f"No bundled family {family!r}. There are: {known}; a member is called {RECIPES[0].family}-0."
+        f"Unknown bundled family {family!r}. It can be: {known}; a member is called {RECIPES[0].family}-0."
     )
 
 
 def family_of(name: str) -> tuple[Recipe, int]:
-    """Recipe and seed of a bundled model's name such as `digits-vit-3`."""
+    """Return recipe and seed of a bundled model, given a name such as `digits-vit-3`."""
     found = re.fullmatch(r"(.+)-(\d+)", name)
     if not found:
         raise UnknownModelError(
-            f"{name!r} names no member of a family. Members are called {RECIPES[0].family}-0 and so on."
+            f"{name!r} is not a member of a bundled family. Members are called {RECIPES[0].family}-0 and so on."
         )
     return recipe(found[1]), int(found[2])

@@ -45,7 +45,7 @@ LENGTH = 48
 MASKED = 0.25
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PARTS = (2, 8, 6, 2, 2, 8, 6)
-"""Values of what a picture shows: size, colour, shape of the upper or left one, the axis, and the same of the other."""
+"""Number of values of each property: size, colour, shape of the upper or left one, the axis, the same of the other."""
 
 
 def build_scene_model(recipe: Recipe, seed: int, folder: Path, progress: Progress) -> Card:
@@ -62,7 +62,7 @@ def build_scene_model(recipe: Recipe, seed: int, folder: Path, progress: Progres
     return build(recipe, seed, folder, progress, train, test)
 
 
-# Those that see: what is in the picture, and where?
+# Vision models: what is in the picture, and where?
 
 
 def _vision(recipe: Recipe, seed: int, folder: Path, progress: Progress, train: PairedData, test: PairedData) -> Card:
@@ -97,19 +97,19 @@ def _vision(recipe: Recipe, seed: int, folder: Path, progress: Progress, train: 
 
 
 def parts_of(name: str) -> tuple[int, ...]:
-    """What a picture shows, in the order of `PARTS`."""
+    """Return what a picture shows, in the order of `PARTS`."""
     labels = drawn.seen_from_first(drawn.labels_of(name))
     return (*labels[:3], labels[3] // 2, *labels[4:])
 
 
 def pixels_of(data: PairedData) -> Tensor:
-    """Pixels as the processors give them."""
+    """Return pixels as the processors do."""
     stacked = torch.from_numpy(np.stack(data.sides[IMAGE_SIDE])).permute(0, 3, 1, 2)
     return stacked.float() / 127.5 - 1
 
 
 def _shuffled(count: int, size: int, random: torch.Generator) -> Iterator[Tensor]:
-    """Batches of row numbers, epoch after epoch, without end."""
+    """Yield batches of row numbers, epoch after epoch, indefinitely."""
     while True:
         order = torch.randperm(count, generator=random)
         yield from (part for part in order.split(min(size, count)) if len(part) == min(size, count))
@@ -142,8 +142,8 @@ def _convnext(recipe: Recipe) -> PreTrainedModel:
     )
 
 
-# Those that read: a scene told twice, in other words and from its other shape. What a model cannot guess from the first
-# telling it must carry over to the second, and so it learns to keep the whole scene in mind.
+# Text models: a scene described twice, in other words and starting from its other shape. To predict the second
+# description, a model must remember the first, and so it learns to represent the whole scene.
 
 
 def _reader(recipe: Recipe, seed: int, folder: Path, progress: Progress, train: PairedData, test: PairedData) -> Card:
@@ -173,7 +173,7 @@ def _reader(recipe: Recipe, seed: int, folder: Path, progress: Progress, train: 
 
 
 def make_tokenizer(*, causal: bool) -> PreTrainedTokenizerFast:
-    """A word is a token; the captions have few."""
+    """Make a tokenizer with one token per word; the captions use few words."""
     texts = [drawn.caption((a % 2, a % 8, a % 6, a % 4, 0, 0, 0), a % 3) for a in range(24)]
     words = sorted({word for text in texts for word in text.split()} | {"."})
     vocabulary = {word: number for number, word in enumerate([*SPECIAL, *words])}
@@ -190,7 +190,7 @@ def make_tokenizer(*, causal: bool) -> PreTrainedTokenizerFast:
 
 
 def _told_twice(tokenizer: PreTrainedTokenizerFast, scenes: list[drawn.Labels], random: torch.Generator) -> Tensor:
-    """Both tellings of each scene in random words, one after the other; which comes first is left to chance."""
+    """Describe each scene twice in random words, from either shape in random order."""
     dice = torch.randint(len(drawn.PHRASES) * 2, (len(scenes), 2), generator=random).tolist()
     texts = []
     for labels, (one, other) in zip(scenes, dice, strict=True):
@@ -201,7 +201,7 @@ def _told_twice(tokenizer: PreTrainedTokenizerFast, scenes: list[drawn.Labels], 
 
 
 def _second_telling(tokenizer: PreTrainedTokenizerFast, ids: Tensor) -> Tensor:
-    """Where the second sentence is."""
+    """Return a mask of the second sentence."""
     stop = tokenizer.convert_tokens_to_ids(".")
     after: Tensor = ((ids == stop).cumsum(1) - (ids == stop).long()) >= 1
     return after & (ids >= len(SPECIAL))
@@ -315,7 +315,7 @@ def _clip_config(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> CLIPConf
 
 @torch.inference_mode()
 def _retrieval(model: CLIPModel, tokenizer: PreTrainedTokenizerFast, test: PairedData) -> float:
-    """Share of test captions that find their picture among a hundred."""
+    """Return the share of test captions that find their picture among a hundred."""
     wins: list[float] = []
     size = min(100, len(test))
     for first in range(0, len(test) - size + 1, size):

@@ -22,7 +22,7 @@ REPORT_EVERY = 20  # steps
 
 
 def schedule(step: int, steps: int) -> float:
-    """Share of the peak learning rate: linear warm-up over a tenth of the steps, then half a cosine to zero."""
+    """Return the share of the peak learning rate: linear warm-up over a tenth of the steps, then cosine to zero."""
     warm = max(1, steps // 10)
     return (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
@@ -30,14 +30,14 @@ def schedule(step: int, steps: int) -> float:
 def optimise(
     model: nn.Module, recipe: Recipe, loss_of: Callable[[int], Tensor], progress: Progress, name: str
 ) -> float:
-    """Run the recipe's steps; returns the seconds it took.
+    """Run the recipe's steps; return the seconds it took.
 
     Args:
         model: in training mode.
         recipe: steps, learning rate, weight decay.
-        loss_of: the loss of a step by its number.
-        progress: told every few steps.
-        name: for the progress.
+        loss_of: returns the loss of a step, given its number.
+        progress: called every few steps.
+        name: name of the model, for progress messages.
     """
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     rates = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: schedule(step, recipe.steps))
@@ -57,7 +57,7 @@ def optimise(
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from writing its own progress bars and advice; how loud it was comes back afterwards."""
+    """Silence the progress bars and advice of transformers; its verbosity is restored afterwards."""
     from transformers.utils import logging
 
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()

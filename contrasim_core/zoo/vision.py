@@ -1,4 +1,4 @@
-"""Trainers of the digit models: vision transformers and all-convolutional nets."""
+"""Trainers of the digit models: vision transformers and all-convolutional networks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _processor() -> Any:
 
 
 def _tensors(split: str) -> tuple[Tensor, Tensor]:
-    """Pixels as the processor gives them, and labels."""
+    """Return pixels as the processor does, and labels."""
     images, labels, _ = digits_with_labels(split)
     grey = torch.stack([torch.from_numpy(image) for image in images]).float() / 127.5 - 1
     return grey[:, None].repeat(1, 3, 1, 1), torch.tensor(labels)
@@ -83,6 +83,6 @@ def _allconv() -> PreTrainedModel:
 
 @torch.inference_mode()
 def _accuracy(model: PreTrainedModel) -> float:
-    """Share of the test digits that the saved weights get right."""
+    """Return the share of test digits that the saved weights get right."""
     pixels, labels = _tensors("test")
     return float((model(pixel_values=pixels).logits.argmax(1) == labels).float().mean())

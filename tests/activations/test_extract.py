@@ -158,14 +158,14 @@ def test_empty_texts_are_named(tiny):
 
 
 def test_no_samples_are_told(tiny):
-    with pytest.raises(DataError, match=r"^inline \(all\) holds no samples\.$"):
+    with pytest.raises(DataError, match=r"^inline \(all\) contains no samples\.$"):
         extract(tiny("bert"), [])
 
 
 def test_models_refuse_the_other_modality(tiny):
-    with pytest.raises(DataError, match=r"^tiny-bert takes text, but digits \(test, first 2\) holds images\.$"):
+    with pytest.raises(DataError, match=r"^tiny-bert takes text, but digits \(test, first 2\) contains images\.$"):
         extract(tiny("bert"), "digits", limit=2)
-    with pytest.raises(DataError, match=r"^tiny-vit takes images, but inline \(all\) holds texts\.$"):
+    with pytest.raises(DataError, match=r"^tiny-vit takes images, but inline \(all\) contains texts\.$"):
         extract(tiny("vit"), TEXT)
 
 
@@ -186,8 +186,12 @@ def test_wrong_poolings_are_told(family, pooling, message, tiny):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("no such model!", UnknownModelError, r"^No model 'no such model!'\. Give a bundled name \(.*, a local folder"),
-        ("./nowhere", UnknownModelError, r"^No model '\./nowhere'\."),
+        (
+            "no such model!",
+            UnknownModelError,
+            r"^Unknown model 'no such model!'\. Give a bundled name \(.*, a local folder",
+        ),
+        ("./nowhere", UnknownModelError, r"^Unknown model '\./nowhere'\."),
         ("owner/no-such-model", ModelLoadError, r"^owner/no-such-model cannot be loaded \(HF_HUB_OFFLINE is set, so"),
         ("digits-vit-99", ModelLoadError, r"Bundled models with a name like it: .*digits-vit-\d"),
         ("digits-vit-0#audio", SpecError, r"the tower after # can be text or vision, not 'audio'\.$"),
@@ -200,7 +204,7 @@ def test_unknown_models_are_told(name, error, message):
 
 def test_unknown_data_are_told(tiny):
     with pytest.raises(
-        UnknownDataError, match=r"^No data set 'digitz'\. Give a bundled name \(digits, photo-patches, "
+        UnknownDataError, match=r"^Unknown data set 'digitz'\. Give a bundled name \(digits, photo-patches, "
     ):
         extract(tiny("vit"), "digitz")
 
@@ -213,7 +217,7 @@ def test_a_tensor_needs_a_module(tiny):
 def test_a_device_that_is_not_there_is_told(tiny):
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
-    with pytest.raises(SpecError, match=r"^There is no 'cuda' device here\. Use 'auto' or 'cpu'\.$"):
+    with pytest.raises(SpecError, match=r"^This machine has no 'cuda' device\. Use 'auto' or 'cpu'\.$"):
         extract(tiny("bert"), TEXT, device="cuda")
 
 
@@ -462,7 +466,7 @@ def test_preprocess_can_give_arguments_by_name_with_a_mask():
 
 
 def test_samples_that_are_no_tensor_need_preprocess():
-    with pytest.raises(DataError, match=r"^These samples are no tensor\. Give preprocess=, a function"):
+    with pytest.raises(DataError, match=r"^These samples are not a tensor\. Give preprocess=, a function"):
         extract(Net(), TEXT)
 
 

@@ -120,7 +120,7 @@ def test_the_projection_is_the_embedding_that_both_towers_share(name, tiny):
 @pytest.mark.parametrize("name", TEXT_MODELS)
 def test_text_models_match_their_hidden_states(name, how, tiny):
     if how == "cls" and name in LEFT_TO_RIGHT:
-        with pytest.raises(SpecError, match=r"reads from left to right: its first position sees nothing but itself"):
+        with pytest.raises(SpecError, match=r"reads from left to right: its first position sees only itself"):
             extract(source(tiny, name), list(TEXTS), pooling=how)
         return
     found = without_projection(extract(source(tiny, name), list(TEXTS), pooling=how, batch_size=3), name, how)

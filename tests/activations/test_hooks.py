@@ -124,7 +124,7 @@ def test_hooks_are_gone_when_a_later_name_is_wrong():
 def test_an_output_without_a_tensor_is_told():
     net = Net("nothing")
     with (
-        pytest.raises(LayerError, match=r"^Module 'blocks\.0' puts out tuple, which holds no tensor\. Choose another"),
+        pytest.raises(LayerError, match=r"^Module 'blocks\.0' returns tuple, which has no tensor\. Choose another"),
         record_outputs(net, NAMES),
     ):
         net(X)

@@ -69,7 +69,7 @@ def test_what_is_no_matrix_is_refused(shape):
 
 @pytest.mark.parametrize("values", [[["a", "b"]], [[1, 2], [3]], [[None, 1]], np.ones((2, 2), complex)])
 def test_what_is_no_numbers_is_refused(values):
-    with pytest.raises(ShapeError, match=r"hidden is no matrix of real numbers .* A representation is \[n, d\]"):
+    with pytest.raises(ShapeError, match=r"hidden is not a matrix of real numbers .* A representation is \[n, d\]"):
         as_matrix(values, "hidden")
 
 
@@ -96,14 +96,14 @@ def test_the_first_rows_are_activations_of_their_own():
         ("abcd", "", "3 rows against 4"),
         ("cba", "", "the same ids in another order"),
         ("abx", "", "1 ids of the first are not in the second, such as 'c'"),
-        ("abc", "other text", "the same ids, but other content"),
+        ("abc", "other text", "the same ids, but different content"),
     ],
 )
 def test_other_samples_are_refused_with_what_differs(ids, fingerprint, message):
     a, b = activations("abc"), activations(ids, model="other", fingerprint=fingerprint)
     expected = (
         r"^net layer 2 \(block 2\) and other layer 2 \(block 2\) were not extracted on the same samples in the same "
-        rf"order \({message}\)\. Extract both again on one data set\.$"
+        rf"order \({message}\)\. Extract both again on the same data set\.$"
     )
     with pytest.raises(PairingError, match=expected):
         check_paired(a, b)
@@ -209,8 +209,8 @@ def test_files_with_other_ids_do_not_pair(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"x": np.zeros(3)}, r"bad\.npz holds no matrix \[n, d\]\. Found: x \(3,\)\."),
-        ({"ids": np.arange(3)}, r"bad\.npz holds no matrix \[n, d\]\. Found: nothing\."),
+        ({"x": np.zeros(3)}, r"bad\.npz contains no matrix \[n, d\]\. Found: x \(3,\)\."),
+        ({"ids": np.arange(3)}, r"bad\.npz contains no matrix \[n, d\]\. Found: nothing\."),
         (
             {"x": np.zeros((3, 2)), "y": np.zeros((4, 2))},
             r"layers have different numbers of rows: 3, but .*y.*\(4, 2\)",
@@ -220,7 +220,7 @@ def test_files_with_other_ids_do_not_pair(tmp_path):
             r"must name each of the 3 rows once; it has 2 names",
         ),
         ({"x": np.zeros((3, 2)), "ids": np.array(["a", "b"])}, r"must name each of the 3 rows once; it has 2 names"),
-        ({"x": np.array([["a", "b"]])}, r"bad\.npz: x is no matrix of real numbers"),
+        ({"x": np.array([["a", "b"]])}, r"bad\.npz: x is not a matrix of real numbers"),
     ],
 )
 def test_files_that_cannot_be_used_say_why(content, message, tmp_path):
@@ -230,10 +230,10 @@ def test_files_that_cannot_be_used_say_why(content, message, tmp_path):
 
 
 def test_missing_files_and_other_types(tmp_path):
-    with pytest.raises(DataError, match=r"There is no file .*none\.npz\. Expected precomputed activations in \.npz"):
+    with pytest.raises(DataError, match=r"none\.npz does not exist\. Expected precomputed activations in \.npz"):
         load_activations(tmp_path / "none.npz")
     (tmp_path / "x.pkl").write_bytes(b"")
-    with pytest.raises(DataError, match=r"x\.pkl is no \.npz, \.npy or \.safetensors file\. Pickles are not read"):
+    with pytest.raises(DataError, match=r"x\.pkl is not an \.npz, \.npy or \.safetensors file\. Pickles are refused"):
         load_activations(tmp_path / "x.pkl")
 
 
@@ -246,5 +246,5 @@ def test_damaged_files_and_hidden_pickles_are_refused(name, tmp_path):
 
 def test_objects_in_arrays_are_not_unpickled(tmp_path):
     np.save(tmp_path / "x.npy", np.array([[{}, {}]], dtype=object), allow_pickle=True)
-    with pytest.raises(DataError, match=r"x\.npy cannot be read.*Pickled objects are not read"):
+    with pytest.raises(DataError, match=r"x\.npy cannot be read.*Pickled objects are refused"):
         load_activations(tmp_path / "x.npy")

@@ -109,7 +109,7 @@ def test_every_problem_is_named(written):
     folder, _, _ = written
     damage(shard_path(folder, 1))
     shard_path(folder, 2).unlink()
-    assert verify(folder) == [Problem(1, "its checksum is not the one it was written with"), Problem(2, "missing")]
+    assert verify(folder) == [Problem(1, "it does not match its checksum"), Problem(2, "missing")]
     assert valid_info(folder, 1) is None and read_info(folder, 1) is not None
     assert valid_info(folder, 0) is not None
 
@@ -122,7 +122,7 @@ def test_damage_is_seen_even_if_size_and_time_stay(written):
     damage(path)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     shards._checksum_of.cache_clear()
-    assert verify(folder) == [Problem(0, "its checksum is not the one it was written with")]
+    assert verify(folder) == [Problem(0, "it does not match its checksum")]
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"index": 0}', "null"])

@@ -48,7 +48,7 @@ def test_an_error_goes_to_standard_error_and_ends_with_one(capsys, tmp_path):
     )
     assert code == 1
     assert out == ""
-    assert "No model 'no such model'" in err
+    assert "Unknown model 'no such model'" in err
     assert "bundled name" in err
 
 
@@ -59,7 +59,7 @@ def test_an_interrupt_ends_with_130(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("contrasim_core.store.Store.entries", interrupt)
     code, _, err = run(capsys, "cache", "--cache", tmp_path)
     assert code == 130
-    assert "goes on from there" in err
+    assert "run the same command again to continue" in err
 
 
 @needs_models

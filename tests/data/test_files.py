@@ -63,7 +63,7 @@ def test_fingerprints_cover_content_ids_and_order():
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([], r"holds no samples\.$"),
+        ([], r"contains no samples\.$"),
         (["a", "", "b", " "], r"2 texts are empty, such as sample 1\. Remove those rows\.$"),
         ([np.zeros((4, 4, 3))], r"an image has shape \(4, 4, 3\) and type float64\. Expected \[height, width\] or"),
         ([np.zeros((4, 4, 4), np.uint8)], r"an image has shape \(4, 4, 4\) and type uint8"),
@@ -76,7 +76,7 @@ def test_lists_that_cannot_be_used(items, message):
 
 
 def test_ids_are_unique():
-    with pytest.raises(DataError, match=r"^x \(all\): sample ids repeat\. Every sample needs an id of its own\.$"):
+    with pytest.raises(DataError, match=r"^x \(all\): sample ids repeat\. Every sample needs a unique id\.$"):
         text_inputs(REF, ["a", "b"], ["same", "same"])
 
 
@@ -97,7 +97,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
 
 
 def test_other_encodings_are_told(tmp_path):
-    with pytest.raises(DataError, match=r"^latin\.txt is not text in UTF-8 .* Save it as UTF-8\.$"):
+    with pytest.raises(DataError, match=r"^latin\.txt is not UTF-8 text .* Save it as UTF-8\.$"):
         load_data(write(tmp_path / "latin.txt", "schön\n".encode("latin-1")))
     with pytest.raises(DataError, match=r"^latin\.csv cannot be read as a table in UTF-8"):
         load_data(write(tmp_path / "latin.csv", "text\nschön\n".encode("latin-1")))
@@ -134,11 +134,11 @@ def test_parallel_columns_are_chosen_by_name_and_pair(tmp_path):
         (
             "en,de\na,b\n",
             None,
-            r"has several columns and none called 'text'\. Its columns: en, de\. Say which holds the",
+            r"has several columns and none called 'text'\. Its columns: en, de\. Name the one with the",
         ),
         ("en,de\na,b\n", "fr", r"has no column 'fr'\. Its columns: en, de\."),
         ("", None, r"cannot be read as a table in UTF-8: No columns"),
-        ("text\n", None, r"holds no samples"),
+        ("text\n", None, r"contains no samples"),
         ("id,text\n1,a\n1,b\n", None, r"sample ids repeat"),
         ("id,text\n1,a\n2,\n", None, r"1 texts are empty, such as sample 2"),
         ("id,text\n1,a\n2\n", None, r"1 texts are empty, such as sample 2"),
@@ -211,7 +211,7 @@ def bomb(side):
     [
         ("broken.png", b"no image", r"^broken\.png cannot be read as an image"),
         ("cut.png", picture()[:60], r"^cut\.png cannot be read as an image"),
-        ("large.png", bomb(8001), r"^large\.png has 8001 x 8001 pixels\. Shrink it before use\.$"),
+        ("large.png", bomb(8001), r"^large\.png has 8001 x 8001 pixels\. Shrink it first\.$"),
         ("larger.png", bomb(9600), r"^larger\.png has 9600 x 9600 pixels"),
         ("bomb.png", bomb(13_500), r"^bomb\.png is far too large an image"),
     ],
@@ -224,16 +224,16 @@ def test_images_that_cannot_be_used(name, content, message, tmp_path):
 
 def test_folders_and_zips_without_images(tmp_path):
     write(tmp_path / "f" / "notes.md", "x")
-    with pytest.raises(DataError, match=r"^f \(all\) holds no images \(\.bmp, "):
+    with pytest.raises(DataError, match=r"^f \(all\) contains no images \(\.bmp, "):
         load_data(tmp_path / "f")
-    with pytest.raises(DataError, match=r"^a\.zip is no zip file, or it is damaged\.$"):
+    with pytest.raises(DataError, match=r"^a\.zip is not a zip file, or it is damaged\.$"):
         load_data(write(tmp_path / "a.zip", "no zip"))
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "model.pkl", "noending"])
 def test_other_types_are_told(name, tmp_path):
     with pytest.raises(
-        DataError, match=r"files of type .* are not read\. Give \.txt \(a text per line\), \.csv or \.tsv"
+        DataError, match=r"files of type .* are not supported\. Give \.txt \(one text per line\), \.csv or \.tsv"
     ):
         load_data(write(tmp_path / name, "x"))
 

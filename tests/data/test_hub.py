@@ -88,7 +88,7 @@ def test_images_as_bytes(value, texts):
         (
             {"column": "body"},
             DataError,
-            r"has no column 'body'\. Its columns: text, label, title\. Say which to use\.$",
+            r"has no column 'body'\. Its columns: text, label, title\. Name the one to use\.$",
         ),
         ({"column": "label"}, DataError, r"a value of type int is neither text nor image\.$"),
     ],
@@ -102,7 +102,7 @@ def test_unknown_columns_are_listed(tmp_path):
     folder = tmp_path / "odd"
     folder.mkdir()
     pd.DataFrame({"a": ["x"], "b": ["y"]}).to_parquet(folder / "test.parquet")
-    with pytest.raises(DataError, match=r"has no column that is known to hold texts or images\. Its columns: a, b\."):
+    with pytest.raises(DataError, match=r"has no column with a usual name for texts or images\. Its columns: a, b\."):
         load_data(folder)
 
 

@@ -57,7 +57,7 @@ def test_a_limit_counts_what_is_left(tmp_path):
 def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(DataError, match=r"has no 'de'\. Its languages: ar, en, tr"):
         load_data(nested(tmp_path / "xnli"), column=column_of("en", ("en", "de")))
-    with pytest.raises(DataError, match=r"1 rows lack a text, the first is test-2-hypothesis in 'en'"):
+    with pytest.raises(DataError, match=r"1 rows lack a text; the first is test-2-hypothesis in 'en'"):
         load_data(nested(tmp_path / "holes", empty=2), column=column_of("en", XNLI))
 
 
@@ -67,7 +67,7 @@ def test_a_column_for_each_language(tmp_path):
     pd.DataFrame({"en": ["one", "two"], "tr": ["bir", "iki"]}).to_parquet(folder / "test.parquet")
     found = load_data(folder, column=column_of("tr", XNLI))
     assert found.texts == ("bir", "iki")
-    with pytest.raises(DataError, match=r"has no column 'de'\. Its columns: en, tr\. Name languages"):
+    with pytest.raises(DataError, match=r"has no column 'de'\. Its columns: en, tr\. Choose from these"):
         load_data(folder, column=column_of("en", ("en", "de")))
 
 

@@ -79,8 +79,11 @@ def test_repeats_are_left_out_whatever_their_case_and_spaces():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id\ten\tar\nr1\tone\t\nr2\ttwo\tx\n", r"1 rows lack a text, the first is r1 in 'ar'\. Fill or remove those"),
-        ("id\ten\nr1\tone\n", r"parallel\.tsv has no column 'ar'\. Its columns: id, en\. Name languages that it has"),
+        (
+            "id\ten\tar\nr1\tone\t\nr2\ttwo\tx\n",
+            r"1 rows lack a text; the first is r1 in 'ar'\. Fill in or remove those",
+        ),
+        ("id\ten\nr1\tone\n", r"parallel\.tsv has no column 'ar'\. Its columns: id, en\. Choose from these columns"),
         ("id\ten\tar\nr1\tone\tx\nr1\ttwo\ty\n", r"sample ids repeat"),
     ],
 )
@@ -90,7 +93,7 @@ def test_what_is_wrong_with_a_table_is_said(tmp_path, text, message):
 
 
 def test_parallel_texts_are_read_from_tables_alone(tmp_path):
-    with pytest.raises(DataError, match=r"read from \.csv or \.tsv, a column for each language"):
+    with pytest.raises(DataError, match=r"read from \.csv or \.tsv, with one column per language"):
         load_data(table(tmp_path, name="lines.txt"), column="en of ar,en", split="all")
 
 
@@ -103,7 +106,7 @@ def test_columns_name_sides():
     assert column_of("en", ("zh", "ar", "en")) == "en of ar,en,zh"
     assert sides_of("en of ar,en,zh") == ("en", ("ar", "en", "zh"))
     assert sides_of("text") is None and sides_of(None) is None
-    with pytest.raises(DataError, match="names the side 'ru', which is none of its sides ar, en"):
+    with pytest.raises(DataError, match="names the side 'ru', which is not one of its sides: ar, en"):
         sides_of("ru of ar,en")
 
 
@@ -138,7 +141,7 @@ def test_files_that_an_operating_system_puts_beside_them_are_passed_over(tmp_pat
 
 
 def test_a_split_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"no split 'validation' of this data\. It can be: train, test, all\."):
+    with pytest.raises(DataError, match=r"This data has no split 'validation'\. It can be: train, test, all\."):
         load_data(captioned(tmp_path), column=column_of("image", BOTH), split="validation")
 
 
@@ -171,13 +174,15 @@ def test_equal_images_are_one_sample(tmp_path):
 def test_what_is_wrong_with_captions_is_said(tmp_path):
     folder = captioned(tmp_path, shades=range(8))
     column = column_of("image", BOTH)
-    with pytest.raises(DataError, match=r"the image 8\.png of the table is not beside it"):
+    with pytest.raises(DataError, match=r"the table names the image 8\.png, which is not beside it"):
         load_data(folder, column=column, split="all")
     (folder / "8.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"8\.png cannot be read as an image"):
         load_data(folder, column=column, split="all")
     (folder / "more.csv").write_text("image,caption\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"holds 2 tables \(captions\.csv, more\.csv\)\. Images with captions need one"):
+    with pytest.raises(
+        DataError, match=r"contains 2 tables \(captions\.csv, more\.csv\)\. Images with captions need one"
+    ):
         load_data(folder, column=column, split="all")
     (folder / "more.csv").unlink()
     (folder / "captions.csv").write_text("name,words\nx,y\n", encoding="utf-8")
@@ -248,5 +253,5 @@ def test_bundled_sides():
     assert resolve_data("scenes").column == "image"
     image, caption = (load_data("scenes", column=name, limit=20) for name in BOTH)
     assert image.samples == caption.samples
-    with pytest.raises(SpecError, match=r"cldr-phrases has no 'fr'\. It has: en, ar, ru, tr, zh\."):
+    with pytest.raises(SpecError, match=r"cldr-phrases has no side 'fr'\. It has: en, ar, ru, tr, zh\."):
         resolve_data("cldr-phrases", column="fr")

@@ -193,7 +193,7 @@ def test_too_little_to_train_on_is_said(made):
         units(models=1)
     with pytest.raises(EncoderError, match="6 rows are too few to train on"):
         train(units(n=6), EncoderSpec(**SMALL), (0,))
-    with pytest.raises(EncoderError, match=r"200 anchors are asked for, but there are 87 training samples"):
+    with pytest.raises(EncoderError, match=r"EncoderSpec\.anchors is 200, but there are only 87 training samples"):
         train(made, EncoderSpec(**{**SMALL, "encoder": "contrasim.relative", "anchors": 200}), (0,))
 
 

@@ -28,7 +28,7 @@ def test_this_machine_needs_no_tls(host):
 def test_other_hosts_are_refused_without_complete_tls(host, tls):
     with pytest.raises(
         EngineError,
-        match=rf"^Refused to listen on {host} without TLS: whoever reaches the scheduler can run code\. "
+        match=rf"^Refused to listen on {host} without TLS: anyone who reaches the scheduler can run code\. "
         r"Give --tls-ca, --tls-cert and --tls-key, or keep the default host 127\.0\.0\.1\.$",
     ):
         check_host(host, tls)
@@ -166,8 +166,8 @@ class Given:
 @pytest.mark.parametrize(
     ("status", "state", "error"),
     [
-        ("error", "failed", "The worker died each time it was tried: attempted 4 times in 5"),
-        ("lost", "failed", "The worker died each time it was tried: it was lost"),
+        ("error", "failed", "The worker died on every attempt: attempted 4 times in 5"),
+        ("lost", "failed", "The worker died on every attempt: it was lost"),
         ("pending", "queued", ""),
     ],
 )

@@ -105,7 +105,7 @@ def test_jobs_are_listed_newest_first(table):
 def test_a_waiting_job_is_cancelled_at_once(table):
     job, _ = table.submit(SPEC, "title")
     cancelled = table.cancel(job.id)
-    assert (cancelled.state, cancelled.error) == ("cancelled", "Cancelled before it began.")
+    assert (cancelled.state, cancelled.error) == ("cancelled", "Cancelled before it started.")
     assert cancelled.ended and table.cancel_asked(job.id) and rows(table) == {job.id: "cancelled"}
     assert table.submit(SPEC, "again")[1]
 
@@ -194,7 +194,7 @@ def test_cancelling_leaves_alone_what_others_want(table):
     nodes.want(["activations-a"], "another job")
     nodes.begin("activations-a", "w1")
     cancelled = table.cancel(job.id)
-    assert (cancelled.state, cancelled.error) == ("cancelled", "Cancelled; what others wait for goes on.")
+    assert (cancelled.state, cancelled.error) == ("cancelled", "Cancelled; steps that other jobs need continue.")
     assert nodes.wanted_by("activations-a") == {"another job"} and nodes.wanted_by("activations-b") == set()
 
 
@@ -227,5 +227,5 @@ def test_a_node_is_reset_when_it_is_asked_for_again(table):
 
 @pytest.mark.parametrize("verb", ["job", "spec", "cancel"])
 def test_unknown_jobs_are_told(verb, table):
-    with pytest.raises(MissingArtifactError, match=r"^There is no job 0123 in "):
+    with pytest.raises(MissingArtifactError, match=r"^No job 0123 in "):
         getattr(table, verb)("0123")

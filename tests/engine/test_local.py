@@ -93,7 +93,7 @@ def test_bugs_end_the_job_with_a_traceback_kept(engine, run):
     run(lambda _progress: 1 / 0)
     job = engine.wait(engine.submit(SPEC, "title").id, 30)
     assert job.state == "failed"
-    assert job.error == "ZeroDivisionError: division by zero. This is a bug; the traceback is kept with the job."
+    assert job.error == "ZeroDivisionError: division by zero. This is a bug; the traceback is stored with the job."
     assert "1 / 0" in (engine.table.folder / job.id / "traceback.txt").read_text()
 
 
@@ -215,5 +215,5 @@ def test_an_encoder_that_cannot_be_trained_does_not_end_a_benchmark(engine):
     job = engine.wait(engine.submit(spec, "title").id, 120)
     assert job.state == "done", job.error
     lines = {line.measure: line for line in keep.load(spec, Store(engine.root)).lines}
-    assert "999 anchors are asked for" in lines["contrasim.relative"].reason
+    assert "EncoderSpec.anchors is 999, but there are only" in lines["contrasim.relative"].reason
     assert lines["dot"].accuracy > 0.3 and lines["dot"].reason == ""

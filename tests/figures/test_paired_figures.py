@@ -132,25 +132,25 @@ def test_words_of_a_benchmark_say_the_best_and_the_recipe():
     made = result(LINES)
     words = words_of_retrieval(made, made.summary())
     assert words.title == (
-        "Against random distractors ContraSim finds 99% of translations; against nearest-neighbour distractors "
+        "Against random distractors, ContraSim finds 99% of translations; against nearest-neighbour distractors, "
         "ContraSim finds 80% of translations"
     )
     assert "chance 9%" in words.caption and "can fall below chance" in words.caption
     near = result([line("dot", "random", 0.8), line("norm", "random", 0.79), line("contrasim", "random", 0.2)])
     assert words_of_retrieval(near, near.summary()).title == (
-        "Against random distractors Dot product finds 80% of translations, 1 other within the interval"
+        "Against random distractors, Dot product finds 80% of translations, 1 other within the interval"
     )
     equal = result([line(name, "random", 1.0) for name in ("dot", "norm", "contrasim")])
     title = words_of_retrieval(equal, equal.summary()).title
-    assert title == "Against random distractors Dot product, Norm and ContraSim find 100% of translations"
+    assert title == "Against random distractors, Dot product, Norm and ContraSim find 100% of translations"
     nobody = result([line(name, "random", 0.5 - 0.01 * at, spread=0.2) for at, name in enumerate("abcde")])
     title = words_of_retrieval(nobody, nobody.summary()).title
-    assert title == "Against random distractors no measure is clearly ahead (50% at most)"
+    assert title == "Against random distractors, no measure is clearly ahead (50% at most)"
     many = result([line(name, "random", 1.0) for name in ("dot", "norm", "contrasim", "deepdot")])
     assert "4 measures find 100%" in words_of_retrieval(many, many.summary()).title
     assert "Linear CKA 20% (nearest-neighbour)" in words.alt
     nothing = result([line("dot", "random", float("nan"))])
-    assert words_of_retrieval(nothing, nothing.summary()).title == "Nothing is defined"
+    assert words_of_retrieval(nothing, nothing.summary()).title == "No measure is defined on these data"
 
 
 def test_words_of_a_projection_say_what_the_encoder_did():
@@ -162,7 +162,7 @@ def test_words_of_a_projection_say_what_the_encoder_did():
     apart.numbers["before"]["retrieval"] = None
     words = words_of_projection(apart)
     assert words.title == "100% of points have their counterpart nearest after the encoder"
-    assert words.caption.endswith("so the picture before is no baseline.")
+    assert words.caption.endswith("so the picture before is not a baseline.")
 
 
 def test_the_table_of_points_is_whole():

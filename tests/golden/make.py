@@ -30,9 +30,7 @@ def specs() -> dict[str, Any]:
 
     few = QUICK.replace(epochs=1, batch_rows=64, anchors=16, temperature=0.2)
     relative = train_spec(MODELS, encoder=few.replace(encoder="contrasim.relative"), rows=128)
-    a, b = (
-        extraction_spec(f"digits-vit-{seed}", "digits", pooling="cls", limit=96, layers=(1, 3)) for seed in (0, 1)
-    )
+    a, b = (extraction_spec(f"digits-vit-{seed}", "digits", pooling="cls", limit=96, layers=(1, 3)) for seed in (0, 1))
     languages = multilingual_spec(
         measures=("cka.linear", "contrasim"), languages=("en", "ar"), rows=(96, 60), encoder=few
     )

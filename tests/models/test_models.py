@@ -74,7 +74,7 @@ def test_hub_ids_keep_their_revision():
 
 
 def test_a_folder_without_a_model_is_told(tmp_path):
-    with pytest.raises(UnknownModelError, match=r"has no config\.json, so it holds no Hugging Face model\.$"):
+    with pytest.raises(UnknownModelError, match=r"has no config\.json, so it is not a Hugging Face model\.$"):
         resolve_model(tmp_path)
 
 
@@ -82,7 +82,7 @@ def test_a_folder_without_a_model_is_told(tmp_path):
     ("family", "tower", "message"),
     [
         ("clip", "auto", r"has two towers\. Write .*#text or .*#vision\.$"),
-        ("bert", "vision", r"is not a two-tower model; leave #vision away\.$"),
+        ("bert", "vision", r"is not a two-tower model\. Remove #vision\.$"),
     ],
 )
 def test_wrong_towers_are_told(family, tower, message, tiny):

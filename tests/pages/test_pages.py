@@ -1,6 +1,7 @@
 """Every page: what it shows of finished work, what it offers without, and what it says of bad addresses."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -83,8 +84,8 @@ def test_compare_of_something_new_waits_for_a_worker(page, finished):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"a": "no such model"}, "No model 'no such model'"),
-        ({"d": "no such data"}, "No data set 'no such data'"),
+        ({"a": "no such model"}, "Unknown model 'no such model'"),
+        ({"d": "no such data"}, "Unknown data set 'no such data'"),
     ],
 )
 def test_compare_tells_bad_names(page, parameters, message):
@@ -116,7 +117,7 @@ def test_train_offers_a_run(page):
 def test_a_link_to_what_is_not_there_says_so(page):
     for name in ("train_encoder", "benchmarks", "projections"):
         app = page(name, run="0123456789abcdef")
-        assert "There is no" in app.error[0].value
+        assert re.match(r"No [\w-]+ 0123456789abcdef in ", app.error[0].value)
 
 
 def test_benchmark_shows_bars_table_and_mistakes(page, finished):

@@ -43,8 +43,8 @@ def test_hardness_and_winners_are_said_where_intervals_are_apart():
         "Retrieved distractors are harder than random ones: they cost Linear CKA 70 points and ContraSim 19."
     )
     assert (
-        "Against retrieved distractors ContraSim finds 80 % of translations, the only closed-form measure run here, "
-        "Linear CKA, 20 %." in said
+        "Against retrieved distractors, ContraSim finds 80 % of translations; the only closed-form measure run here, "
+        "Linear CKA, finds 20 %." in said
     )
 
 
@@ -56,14 +56,14 @@ def test_nothing_is_said_where_intervals_meet():
 def test_a_closed_form_measure_can_win():
     lines = [line("norm", "faiss", 0.9), line("contrasim", "faiss", 0.5)]
     (said,) = texts(of_retrieval(result(lines)))
-    assert said.startswith("Against retrieved distractors Norm finds 90 %")
-    assert "the only learned measure run here, ContraSim, 50 %" in said
+    assert said.startswith("Against retrieved distractors, Norm finds 90 %")
+    assert "the only learned measure run here, ContraSim, finds 50 %" in said
 
 
 def test_layers_and_shared_languages():
     layers = [line("contrasim", "faiss", value, layer=name) for name, value in (("1", 0.3), ("2", 0.9), ("3", 0.7))]
     said = texts(of_retrieval(result(layers, layers=("1", "2", "3"))))
-    assert said == ["Under ContraSim, counterparts are found best in layer 2 (90 %), and worst in layer 1 (30 %)."]
+    assert said == ["ContraSim finds counterparts best in layer 2 (90 %) and worst in layer 1 (30 %)."]
     groups = [line("contrasim", "faiss", 0.9, group="both"), line("contrasim", "faiss", 0.4, group="none")]
     (only,) = of_retrieval(result(groups))
     assert only.text == "ContraSim finds 90 % in the languages it was trained on, 40 % in two others."
@@ -91,8 +91,8 @@ def models(cka, contrasim, batches=60, noise=0.1):
 def test_a_difference_that_is_the_measures_own():
     said = texts(of_retrieval(models((0.62, 0.4), (0.98, 0.97))))
     assert said == [
-        "Linear CKA separates bert from gpt2 by 22 points, ContraSim by 1: most of that difference is the measure's, "
-        "not the models'."
+        "Linear CKA separates bert from gpt2 by 22 points, ContraSim by 1: most of that difference comes from "
+        "the measure, not the models."
     ]
     assert texts(of_retrieval(models((0.4, 0.62), (0.97, 0.98))))[0].startswith("Linear CKA separates")
 
@@ -132,8 +132,6 @@ def test_layer_prediction_says_what_was_memorised():
     ]  # fmt: skip
     said = texts(of_layer_prediction(layer_result(records)))
     assert said[0].startswith("ContraSim finds 100 % of layers in models it was trained on, and 40 % in others")
-    assert any(
-        text.startswith("On seen models ContraSim is ahead of the 2 other measures run here: 100 %") for text in said
-    )
+    assert any(text.startswith("On seen models, ContraSim leads the 2 other measures run here: 100 %") for text in said)
     assert not any("unseen models" in text for text in said)  # 50 and 40 %: their intervals meet
     assert "Below chance: Dot product." in said

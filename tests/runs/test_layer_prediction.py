@@ -284,23 +284,25 @@ def test_what_is_missing_is_said(networks):
     _, test, _ = networks
     few = {name: test[name] for name in list(test)[:3]}
     uneven = {**few, "net-1": few["net-1"][:2]}
-    with pytest.raises(SpecError, match=r"2 models to train on and 2 to judge; there are 3 models and 2 are kept back"):
+    with pytest.raises(
+        SpecError, match=r"2 models to train on and 2 to judge\. It got 3 models, of which 2 are held out"
+    ):
         cs.benchmark(test=few, protocols=["unseen"], unseen_models=2)
     with pytest.raises(SpecError, match="'transfer' needs a second data set"):
         cs.benchmark(test=test, protocols=["transfer"])
-    with pytest.raises(SpecError, match=r"deepdot is learned: it needs representations of training samples"):
+    with pytest.raises(SpecError, match=r"deepdot is learned, so it needs representations of training samples"):
         cs.benchmark(test=test, measures=["deepdot"])
     with pytest.raises(UnknownMeasureError, match="No measure 'ckka'"):
         cs.benchmark(test=test, measures=["ckka"])
-    with pytest.raises(SpecError, match=r"equally many layers; there are: \{'net-0': 4, 'net-1': 2, 'net-2': 4\}"):
+    with pytest.raises(SpecError, match=r"equally many layers\. It got \{'net-0': 4, 'net-1': 2, 'net-2': 4\}"):
         cs.benchmark(test=uneven)
-    with pytest.raises(SpecError, match=r"equally many layers; there are: \{'net-0': 4\}"):
+    with pytest.raises(SpecError, match=r"equally many layers\. It got \{'net-0': 4\}"):
         cs.benchmark(test={"net-0": test["net-0"]})
     with pytest.raises(SpecError, match=r"train has other layers than test.*'net-1': 2"):
         cs.benchmark(test=few, train=uneven)
     with pytest.raises(SpecError, match=r"transfer_test has other layers than test"):
         cs.benchmark(test=test, transfer_test=few)
-    with pytest.raises(SpecError, match=r"No protocol 'sen'\. It can be: seen, unseen, transfer"):
+    with pytest.raises(SpecError, match=r"Unknown protocol 'sen'\. It can be: seen, unseen, transfer"):
         cs.benchmark(test=test, protocols=["sen"])
     with pytest.raises(SpecError, match=r"pairs is 'some'\. It can be: 'all', 'disjoint'"):
         cs.benchmark(test=test, pairs="some")
@@ -363,5 +365,5 @@ def test_an_encoder_that_cannot_be_trained_leaves_its_reason_and_the_others(netw
     relative = record(result, "contrasim.relative")
     assert math.isnan(relative.accuracy)
     assert relative.seed is None
-    assert "8000 anchors are asked for" in relative.reason
+    assert "EncoderSpec.anchors is 8000, but there are only" in relative.reason
     assert not math.isnan(record(result, "cka.linear").accuracy)

@@ -108,7 +108,7 @@ def test_umap_is_the_same_for_a_seed_and_starts_where_it_is_told():
 
 
 def test_too_few_points_are_refused():
-    with pytest.raises(SpecError, match=r"3 points are too few for a projection\. Show at least 4"):
+    with pytest.raises(SpecError, match=r"3 points are too few for a projection\. Give at least 4"):
         project(rows(3), "pca")
 
 

@@ -55,13 +55,15 @@ def test_every_kind_of_trainer_has_a_family():
 
 def test_wrong_names_are_answered_with_the_right_ones():
     with pytest.raises(
-        UnknownModelError, match=r"No bundled family 'cats'\. There are: digits-vit, digits-cnn, docs-b"
+        UnknownModelError, match=r"Unknown bundled family 'cats'\. It can be: digits-vit, digits-cnn, docs-b"
     ):
         recipe("cats")
-    with pytest.raises(UnknownModelError, match=r"No bundled family 'cats'.*a member is called digits-vit-0\."):
+    with pytest.raises(UnknownModelError, match=r"Unknown bundled family 'cats'.*a member is called digits-vit-0\."):
         build("cats-1")
     for name in ("digits-vit", "digits-vit-x", ""):
-        with pytest.raises(UnknownModelError, match=r"names no member of a family\. Members are called digits-vit-0"):
+        with pytest.raises(
+            UnknownModelError, match=r"is not a member of a bundled family\. Members are called digits-vit-0"
+        ):
             family_of(name)
 
 

@@ -1,4 +1,4 @@
-"""What people see of the samples behind row ids."""
+"""Previews of the samples behind row ids."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def previews(inputs: Inputs, ids: Sequence[str]) -> tuple[tuple[str, ...], NDArray[np.uint8] | None]:
-    """What people see of the samples behind row ids: texts (of a word, with its context), or small pictures."""
+    """Return previews of the samples behind row ids: texts (words with their context), or small pictures."""
     from contrasim_core.data import thumbnails_of
 
     place = {name: number for number, name in enumerate(inputs.samples.ids)}

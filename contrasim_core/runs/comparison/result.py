@@ -1,4 +1,4 @@
-"""Two models under several measures: what is found."""
+"""Two models under several measures: the result."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from contrasim_core.result import read_json, write_json
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Comparison:
-    """Two models under several measures, and which samples they agree on.
+    """Two models under several measures, and the samples they agree on.
 
     Attributes:
-        grids: by measure id, in the order asked for.
+        grids: grids by measure id, in the requested order.
         skipped: measures that could not be computed at all, with the reason.
-        agreement: [A, B, m] float32: per sample, how alike its similarities to the other samples are in both
-            layers (cosine of the rows of the two centred Gram matrices), for the first m samples.
+        agreement: [A, B, m] float32: how well the two layers agree on a sample's similarities to the other samples
+            (cosine of the rows of the two centred Gram matrices), for the first m samples.
         samples: previews of those m samples: text, or the index of a thumbnail.
         thumbnails: [m, h, w, 3] uint8 for images, else None.
         recipe: how the representations were made.
@@ -55,7 +55,7 @@ class Comparison:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What `save` wrote."""
+        """Read what `save` wrote."""
         data = read_json(folder / "result.json")
         with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
             return cls(

@@ -29,34 +29,34 @@ if TYPE_CHECKING:
 
 
 def needs(spec: CompareSpec) -> tuple[Spec, ...]:
-    """The layers of both models, the encoders of learned measures, and what a relative one takes its anchors from."""
-    found: list[Spec] = [spec.a, spec.b]
+    """Return the layers of both models, the encoders, and the layers with the anchors of relative ones."""
+    specs: list[Spec] = [spec.a, spec.b]
     for training in _trainings(spec):
         if training.encoder.is_relative:
-            found += [_anchored(side, training) for side in (spec.a, spec.b)]
-        found.append(training)
-    return tuple(dict.fromkeys(found))
+            specs += [_anchored(side, training) for side in (spec.a, spec.b)]
+        specs.append(training)
+    return tuple(dict.fromkeys(specs))
 
 
 def _trainings(spec: CompareSpec) -> list[TrainSpec]:
-    """The trainings behind the learned measures, in order."""
+    """Return the trainings behind the learned measures, in order."""
     return [
         training for name in spec.measures if name in ENCODER_KINDS and (training := spec.training(name)) is not None
     ]
 
 
 def _anchored(side: ExtractionSpec, training: TrainSpec) -> ExtractionSpec:
-    """All layers of a side's model on the samples that the encoder's anchors are among."""
+    """Return the request for all layers of a side's model on the samples that include the encoder's anchors."""
     return side.replace(data=training.sources[0].data, layers="all")
 
 
 def title(spec: CompareSpec) -> str:
-    """Both models and the data."""
+    """Name both models and the data."""
     return f"{spec.a.model.label} × {spec.b.model.label} on {spec.a.data.label}"
 
 
 def make(spec: CompareSpec, have: Mapping[Spec, Any], context: Context) -> Comparison:
-    """Every grid, and which samples the layers agree on."""
+    """Compute every grid, and the samples that the layers agree on."""
     from contrasim_core.measure.agreement import sample_agreement
     from contrasim_core.measure.table import closed_form
 
@@ -95,7 +95,7 @@ def make(spec: CompareSpec, have: Mapping[Spec, Any], context: Context) -> Compa
 
 
 def load(_spec: CompareSpec, folder: Path) -> Comparison:
-    """What was found."""
+    """Read the finished result."""
     return Comparison.load(folder)
 
 
@@ -106,13 +106,13 @@ def _with_anchors(
     training: TrainSpec,
     have: Mapping[Spec, Any],
 ) -> list[Activations | Layer]:
-    """The layers together with the encoder's anchor samples, as this model has them, if it is relative."""
+    """Return the layers; for a relative encoder, together with this model's rows of the anchor samples."""
     from contrasim_core.measure.grid import as_layer
 
     if not encoder.is_relative:
         return list(items)
-    there = {item.layer.index: item for item in have[_anchored(side, training)]}
-    return [as_layer(item, 0, "x", encoder.anchors_of(there[item.layer.index])) for item in items]
+    anchored = {item.layer.index: item for item in have[_anchored(side, training)]}
+    return [as_layer(item, 0, "x", encoder.anchors_of(anchored[item.layer.index])) for item in items]
 
 
 def compare_layers(
@@ -122,14 +122,14 @@ def compare_layers(
     groups: int,
     progress: Progress = silent,
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Grids with intervals; measures that are defined for no pair at all are told apart, with the reason."""
+    """Return grids with intervals, and separately the measures that are undefined for every pair, with the reason."""
     from contrasim_core.measure.grid import similarity_grids
     from contrasim_core.measure.interval import with_intervals
 
     if not measures:
         return {}, {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ContraSimWarning)  # the notes of the grids carry them to the reader
+        warnings.simplefilter("ignore", ContraSimWarning)  # readers see them in the notes of the grids
         grids = similarity_grids(xs, ys, measures, on_undefined="nan", progress=share(progress, 0, 2))
         skipped = {
             name: "; ".join(grid.undefined) or "not defined"
@@ -137,8 +137,8 @@ def compare_layers(
             if not np.isfinite(grid.values).any()
         }
         grids = {name: grid for name, grid in grids.items() if name not in skipped}
-        kept = [spec for spec in measures if spec.id in grids]
-        if groups and kept:
+        defined = [spec for spec in measures if spec.id in grids]
+        if groups and defined:
             step = share(progress, 1, 2)
-            grids = with_intervals(grids, xs, ys, kept, groups=groups, on_undefined="nan", progress=step)
+            grids = with_intervals(grids, xs, ys, defined, groups=groups, on_undefined="nan", progress=step)
     return grids, skipped

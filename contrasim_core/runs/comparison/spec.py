@@ -1,4 +1,4 @@
-"""Two models under several measures: what is asked for."""
+"""Two models under several measures: the request."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contrasim_core.spec import Spec, require
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSpec(Spec):
-    """Two models, layer by layer, under several measures.
+    """Compare two models, layer by layer, under several measures.
 
     Attributes:
         a: rows of the grids.
         b: columns of the grids; on the same data as `a`.
         measures: measure ids, closed-form or learned.
         encoders: trainings behind the learned measures; the first seed of the first of each kind is used.
-        groups: groups of the delete-a-group jackknife behind the intervals; 0 for no intervals.
+        groups: number of groups of the delete-a-group jackknife behind the intervals; 0 for no intervals.
     """
 
     kind: ClassVar[str] = "comparison"
@@ -47,5 +47,5 @@ class CompareSpec(Spec):
         )
 
     def training(self, kind: str) -> TrainSpec | None:
-        """The training behind a learned measure; None if no encoder of this kind was given."""
+        """Return the training behind a learned measure; None if no encoder of this kind was given."""
         return next((item for item in self.encoders if item.encoder.encoder == kind), None)

@@ -12,7 +12,7 @@ from contrasim_core.runs.comparison.spec import CompareSpec
 
 
 def matched(grid: SimilarityGrid) -> tuple[int, int] | None:
-    """How many layers of A have their best match at the same depth of B, and of how many; None if depths differ."""
+    """Count the layers of A whose best match is at the same depth of B, out of how many; None if depths differ."""
     if [layer.index for layer in grid.rows] != [layer.index for layer in grid.columns]:
         return None
     best = grid.row_best()
@@ -20,15 +20,17 @@ def matched(grid: SimilarityGrid) -> tuple[int, int] | None:
 
 
 def words_of_grid(grid: SimilarityGrid, more: str = "") -> Words:
-    """Words for one heatmap.
+    """Return the words for one heatmap.
 
     Args:
-        grid: what the heatmap shows.
+        grid: the grid that the heatmap shows.
         more: further facts for the caption, such as the encoder.
     """
-    found = matched(grid)
+    matches = matched(grid)
     finite = grid.values[np.isfinite(grid.values)]
-    title = grid.label if found is None else f"{grid.label}: {found[0]} of {found[1]} layers find their counterpart"
+    title = (
+        grid.label if matches is None else f"{grid.label}: {matches[0]} of {matches[1]} layers find their counterpart"
+    )
     recipe = [f"n = {grid.n}", *recipe_words(grid.recipe)]
     if grid.groups:
         recipe.append(f"95 % intervals by jackknife over {grid.groups} groups of samples")
@@ -37,16 +39,16 @@ def words_of_grid(grid: SimilarityGrid, more: str = "") -> Words:
     alt = (
         f"Heatmap of {grid.label} between {len(grid.rows)} layers of {grid.rows[0].model} and {len(grid.columns)} "
         f"layers of {grid.columns[0].model}; {values}."
-        + ("" if found is None else f" {found[0]} of {found[1]} rows are largest on the diagonal.")
+        + ("" if matches is None else f" {matches[0]} of {matches[1]} rows are largest on the diagonal.")
     )
     return Words(title, caption + ".", alt)
 
 
 def cost_of_comparison(spec: CompareSpec) -> list[str]:
-    """Samples, layers and memory, as far as names and configurations tell."""
+    """Return samples, layers and memory, as far as names and configurations reveal them."""
     known = bundled(spec.a.data.name)
     count = spec.a.data.limit or (known.sizes[spec.a.data.split] if known else None)
-    parts = [f"{count} samples" if count else "number of samples known once the data are read"]
+    parts = [f"{count} samples" if count else "number of samples unknown until the data are read"]
     floats = 0
     for side in (spec.a, spec.b):
         depth, width = depth_of(side.model), width_of(side.model)

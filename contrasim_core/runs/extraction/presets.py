@@ -22,7 +22,7 @@ def extraction_spec(
     limit: int | None = None,
     **options: Any,
 ) -> ExtractionSpec:
-    """One model on one data set, both by name.
+    """Return the request for one model on one data set, both by name.
 
     Args:
         model: bundled name, folder or hub id.
@@ -30,7 +30,7 @@ def extraction_spec(
         pooling: how positions become rows.
         split: part of the data set.
         column: column of a table.
-        limit: only the first samples.
+        limit: use only the first samples.
         options: further fields of the spec.
     """
     ref = resolve_model(model)
@@ -39,7 +39,7 @@ def extraction_spec(
 
 
 def side_for(model: ModelRef, data: str) -> str | None:
-    """The side of bundled images with captions that a model can read; None for other data."""
+    """Return the side of bundled images with captions that a model can read; None for other data."""
     known = bundled(data)
     if known is None or CAPTION_SIDE not in known.sides:
         return None

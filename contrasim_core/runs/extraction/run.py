@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from contrasim_core.activations.shards import ShardedLayers
 
 SPLIT_FROM = 2048
-"""Samples from which an extraction is worth a model in every worker."""
+"""Number of samples that justifies loading the model in one more worker."""
 
 
 def needs(_spec: ExtractionSpec) -> tuple[Spec, ...]:
-    """Nothing: models and data are all it reads."""
+    """Return nothing: an extraction reads only models and data."""
     return ()
 
 
 def title(spec: ExtractionSpec) -> str:
-    """Model, data and pooling."""
+    """Name model, data and pooling."""
     return f"{spec.model.label} on {spec.data.label}, {spec.pooling}"
 
 
 def make(spec: ExtractionSpec, _have: Mapping[Spec, Any], context: Context) -> dict[str, Any]:
-    """Write the shards that are missing into the context's folder; returns facts for the manifest."""
+    """Write the missing shards into the context's folder; return facts for the manifest."""
     from contrasim_core.activations.extract import Extraction
 
     given = dict(context.given)
@@ -45,14 +45,14 @@ def make(spec: ExtractionSpec, _have: Mapping[Spec, Any], context: Context) -> d
 
 
 def parts(spec: ExtractionSpec, workers: int) -> int:
-    """One part for each worker, unless there are so few samples that loading the model would cost more."""
+    """Return one part per worker, or fewer if loading the model would cost more than computing the samples."""
     known = bundled(spec.data.name)
     count = spec.data.limit or (known.sizes[spec.data.split] if known else None)
     return workers if count is None or count >= SPLIT_FROM else 1
 
 
 def pin(spec: ExtractionSpec, execution: Execution) -> ExtractionSpec:
-    """A hub model that was not here yet is fetched, so that its commit is known."""
+    """Download a hub model that is not cached yet, so that its commit is known."""
     if spec.model.kind != "hub" or spec.model.fingerprint:
         return spec
     from contrasim_core.models.load import commit_of, load_model
@@ -62,9 +62,9 @@ def pin(spec: ExtractionSpec, execution: Execution) -> ExtractionSpec:
 
 
 def find(spec: ExtractionSpec, store: Store, *, verify: bool = True) -> Path | None:
-    """Sound activations: under this spec's own key or, for a choice of layers, under that of all layers.
+    """Find valid activations under this spec's own key or, for a selection of layers, under that of all layers.
 
-    A hub model without a commit is taken at the one in the local cache. Checksums are compared if `verify` says so.
+    A hub model without a commit is taken at the one in the local cache. Checksums are compared if `verify` is true.
     """
     if spec.model.kind == "hub" and not spec.model.fingerprint:
         commit = cached_commit(spec.model.name, spec.model.revision)
@@ -78,30 +78,30 @@ def find(spec: ExtractionSpec, store: Store, *, verify: bool = True) -> Path | N
 
 
 def load(spec: ExtractionSpec, folder: Path) -> list[Activations]:
-    """One `Activations` per layer; rows are read from disk when they are asked for."""
+    """Return one `Activations` per layer; rows are read from disk on access."""
     from contrasim_core.activations.extract import recipe_of
 
     stored = _open(folder)
-    assert stored is not None  # noqa: S101 - `find` has looked
+    assert stored is not None  # noqa: S101 - `find` has checked
     return stored.activations(spec.model.label, recipe_of(spec), _kept(spec, folder))
 
 
 def _has_layers(spec: ExtractionSpec, folder: Path) -> bool:
-    """Whether the folder has all layers that are asked for."""
+    """Return whether the folder has all requested layers."""
     keep = _kept(spec, folder)
     there = {layer.index for layer in layer_refs("", _manifest(folder)["layers"])}
     return keep is None or (set(keep) <= there and len(keep) == len(set(keep)))
 
 
 def _kept(spec: ExtractionSpec, folder: Path) -> list[int] | None:
-    """Indices of the layers to take from a folder; None for all that it holds."""
+    """Return the indices of the layers to use from a folder; None for all of them."""
     if spec.layers == "all" or _manifest(folder)["spec"]["spec"]["layers"] != "all":
         return None
     return layer_indices(spec.layers, spec.model.label)
 
 
 def _open(folder: Path) -> ShardedLayers | None:
-    """The shards of a folder with a manifest; None if one is missing or damaged, so that it must be made again."""
+    """Open the shards of a folder with a manifest; None if one is missing or damaged and must be made again."""
     from contrasim_core.activations.shards import ShardedLayers, valid_info
 
     manifest = _manifest(folder)

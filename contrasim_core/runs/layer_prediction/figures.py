@@ -18,12 +18,12 @@ ROW = 20  # pixels per bar
 
 
 def accuracy_bars(summary: pd.DataFrame, *, mode: Mode = "light", height: int | None = None) -> go.Figure:
-    """One group of horizontal bars per measure, one bar per protocol.
+    """Draw one group of horizontal bars per measure, with one bar per protocol.
 
     Args:
-        summary: as `BenchmarkResult.summary` gives it: one row per measure and protocol.
+        summary: the output of `BenchmarkResult.summary`: one row per measure and protocol.
         mode: light or dark page.
-        height: in pixels; by the number of bars if None.
+        height: in pixels; None for a height that fits the number of bars.
     """
     figure = go.Figure()
     measures = list(dict.fromkeys(summary["measure"]))

@@ -1,4 +1,4 @@
-"""What a finished layer prediction says, in sentences that its intervals bear out."""
+"""What a finished layer prediction shows, in sentences that its intervals support."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from contrasim_core.runs.layer_prediction.result import BenchmarkResult
 
 
 def of_layer_prediction(result: BenchmarkResult) -> list[Insight]:
-    """Sentences about layer prediction."""
+    """Return sentences about layer prediction."""
     table = result.summary()
     table = table[table["accuracy"].notna()]
     shares = {(str(row["measure"]), str(row["protocol"])): _row(row) for row in table.to_dict("records")}
-    found = []
+    insights = []
     for measure in LEARNED_IDS:
         seen, unseen = shares.get((measure, "seen")), shares.get((measure, "unseen"))
         if seen and unseen and seen.above(unseen):
-            found.append(
+            insights.append(
                 Insight(
                     f"{label_of(measure)} finds {seen.value:.0f} % of layers in models it was trained on, and "
-                    f"{unseen.value:.0f} % in others: on a model that it has not seen it is worth less.",
+                    f"{unseen.value:.0f} % in others: it is less accurate on models it has not seen.",
                     (measure,),
                     protocols=("seen", "unseen"),
                 )
@@ -32,10 +32,10 @@ def of_layer_prediction(result: BenchmarkResult) -> list[Insight]:
         if len(here) >= 2:
             first, second = sorted(here, key=lambda name: -here[name].value)[:2]
             if here[first].above(here[second]):
-                found.append(
+                insights.append(
                     Insight(
-                        f"On {protocol} models {label_of(first)} is ahead of the {len(here) - 1} other measures run "
-                        f"here: {here[first].value:.0f} %, the next, {label_of(second)}, {here[second].value:.0f} %.",
+                        f"On {protocol} models, {label_of(first)} leads the {len(here) - 1} other measures run here: "
+                        f"{here[first].value:.0f} %, and next {label_of(second)} with {here[second].value:.0f} %.",
                         (first, second),
                         protocols=(protocol,),
                     )
@@ -44,8 +44,9 @@ def of_layer_prediction(result: BenchmarkResult) -> list[Insight]:
         name for (name, kind), share in shares.items() if kind == "seen" and share.high < 100 / len(result.layers)
     ]
     if beaten:
-        found.append(Insight(f"Below chance: {', '.join(map(label_of, beaten))}.", tuple(beaten), protocols=("seen",)))
-    return found
+        text = f"Below chance: {', '.join(map(label_of, beaten))}."
+        insights.append(Insight(text, tuple(beaten), protocols=("seen",)))
+    return insights
 
 
 def _row(row: Mapping[Any, Any]) -> Share:

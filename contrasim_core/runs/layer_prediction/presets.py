@@ -14,7 +14,7 @@ from contrasim_core.zoo.families import family_for_layers, quick_for
 
 
 def protocols(text: str) -> tuple[Protocol, ...]:
-    """Protocols from a comma-separated list; `BenchmarkSpec` checks them."""
+    """Parse protocols from a comma-separated list; `BenchmarkSpec` checks them."""
     return tuple(part.strip() for part in text.split(",") if part.strip())  # type: ignore[misc]
 
 
@@ -32,33 +32,33 @@ def benchmark_spec(
     encoder: EncoderSpec | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
 ) -> BenchmarkSpec:
-    """Layer prediction for a bundled family, or for models and data of one's own.
+    """Return the request for layer prediction on a bundled family, or on the user's own models and data.
 
     Args:
         models: a bundled family, or names separated by commas.
         measures: measure ids.
-        data: data set with a train and a test split; the family's own if left out.
-        transfer: second data set; the family's own if left out.
-        protocols: all that the data allow, if left out.
+        data: data set with a train and a test split; defaults to the family's own.
+        transfer: second data set; defaults to the family's own.
+        protocols: defaults to all that the data allow.
         pairs: `all` or `disjoint`.
-        pooling: the family's own if left out.
-        unseen_models: how many models `unseen` keeps from training; 4, or as many as leave two.
-        rows: the family's own if left out.
+        pooling: defaults to the family's own.
+        unseen_models: how many models `unseen` holds out of training; by default 4, or fewer so that two remain.
+        rows: defaults to the family's own.
         encoder: training options; `QUICK` for bundled models, else the paper's.
         seeds: encoder seeds.
 
     Raises:
-        SpecError: if models of one's own come without data.
+        SpecError: if the user's own models are given without data.
     """
     names = expand_models(models)
     known = family_for_layers(names)
     source = data or (known.test if known else None)
     if source is None:
-        raise SpecError(f"{models} is no bundled family, so say which --data to use (a data set with train and test).")
+        raise SpecError(f"{models} is not a bundled family. Give --data, a data set with a train and a test split.")
     second = transfer or (known.transfer if known and data is None else None)
     keep = unseen_models if unseen_models is not None else max(0, min(4, len(names) - 2))
     allowed: dict[Protocol, bool] = {"seen": True, "unseen": keep >= 2, "transfer": second is not None}
-    wanted = protocols or [name for name, there in allowed.items() if there]
+    wanted = protocols or [name for name, possible in allowed.items() if possible]
     return BenchmarkSpec(
         models=tuple(resolve_model(name) for name in names),
         train=resolve_data(source, split="train"),

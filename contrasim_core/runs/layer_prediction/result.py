@@ -1,4 +1,4 @@
-"""Layer prediction: what is found."""
+"""Layer prediction: the result."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class BenchmarkRecord:
     """One accuracy, with everything needed to judge it.
 
     Attributes:
-        task: benchmark, such as `layer-prediction`.
+        task: the benchmark, such as `layer-prediction`.
         measure: measure id.
         protocol: `seen`, `unseen` or `transfer`.
         accuracy: share of trials won, 0 to 1; ties are lost.
         low: lower end of the 95 % interval.
         high: upper end.
         trials: number of trials.
-        chance: what a guess would score.
+        chance: the accuracy of guessing.
         seed: encoder seed; None for closed-form measures.
-        reason: why there is no accuracy (it is then NaN), or empty.
+        reason: why the accuracy is NaN, or empty.
     """
 
     task: str
@@ -45,18 +45,18 @@ class BenchmarkRecord:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BenchmarkResult:
-    """All records of a benchmark and what is behind them.
+    """All records of a benchmark, and the data behind them.
 
     Attributes:
         records: one per measure, protocol and seed.
         grids: mean grid over the pairs, by `measure|protocol` (first seed), for pictures.
-        predictions: chosen layer per pair and layer, by `measure|protocol|seed`: [pairs, layers], -1 for a tie.
+        predictions: the chosen layer per pair and layer, by `measure|protocol|seed`: [pairs, layers], -1 for a tie.
         pairs: names of the pairs, by protocol.
-        layers: the layers' labels.
+        layers: labels of the layers.
         curves: training curves of the encoders, by `measure|training set`.
         recipe: models, data, pooling, n and so on, for captions.
         seconds: wall time by part.
-        versions: of the libraries the numbers depend on.
+        versions: versions of the libraries the numbers depend on.
     """
 
     records: tuple[BenchmarkRecord, ...]
@@ -70,14 +70,14 @@ class BenchmarkResult:
     versions: dict[str, str] = field(default_factory=versions)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per record."""
+        """Return one row per record."""
         return pd.DataFrame([asdict(record) for record in self.records])
 
     def summary(self) -> pd.DataFrame:
-        """One row per measure and protocol: accuracies averaged over seeds.
+        """Return one row per measure and protocol, with accuracies averaged over seeds.
 
-        With several seeds `std` is the sample standard deviation (ddof 1) over them, and the interval is the widest
-        of the seeds' intervals, so that it never looks surer than any one encoder.
+        With several seeds, `std` is the sample standard deviation (ddof 1) over them, and the interval is the widest
+        of the seeds' intervals, so that it never looks more certain than that of any single encoder.
         """
         return summarise(self.to_pandas())
 
@@ -91,7 +91,7 @@ class BenchmarkResult:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What `save` wrote."""
+        """Read what `save` wrote."""
         data = read_json(folder / "result.json")
         return cls(
             **{
@@ -112,7 +112,7 @@ def _record(values: dict[str, Any]) -> BenchmarkRecord:
 
 
 def summarise(frame: pd.DataFrame) -> pd.DataFrame:
-    """Records averaged over seeds; see `BenchmarkResult.summary`."""
+    """Average records over seeds; see `BenchmarkResult.summary`."""
     grouped = frame.groupby(["task", "measure", "protocol"], sort=False, dropna=False)
     table = grouped.agg(
         accuracy=("accuracy", "mean"),

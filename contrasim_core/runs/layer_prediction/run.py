@@ -1,4 +1,4 @@
-"""Layer prediction with every measure and protocol that is asked for."""
+"""Layer prediction with every requested measure and protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def needs(spec: BenchmarkSpec) -> tuple[Spec, ...]:
-    """The layers of every model on every data set that is judged on, and one training per learned measure."""
+    """Return the layers of every model on every test set, and one training per learned measure."""
     found: list[Spec] = [spec.source(model, data) for data in judged_on(spec) for model in spec.models]
     kinds = learned(spec)
     if needs_anchors(kinds):  # which are taken from the training samples
@@ -31,18 +31,18 @@ def needs(spec: BenchmarkSpec) -> tuple[Spec, ...]:
 
 
 def judged_on(spec: BenchmarkSpec) -> list[DatasetRef]:
-    """The test samples, and those of the second data set where they are needed."""
+    """Return the test samples and, if needed, those of the second data set."""
     second = spec.transfer_test if "transfer" in spec.protocols else None
     return [spec.test] if second is None else [spec.test, second]
 
 
 def learned(spec: BenchmarkSpec) -> list[EncoderKind]:
-    """The learned measures among those asked for."""
+    """Return the learned measures among those requested."""
     return [name for name in spec.measures if name in ENCODER_KINDS]  # type: ignore[misc]
 
 
 def title(spec: BenchmarkSpec) -> str:
-    """How many models, on what."""
+    """Name the number of models and the data."""
     return f"Layer prediction, {len(spec.models)} models on {spec.test.label}"
 
 
@@ -81,5 +81,5 @@ def make(spec: BenchmarkSpec, have: Mapping[Spec, Any], context: Context) -> Ben
 
 
 def load(_spec: BenchmarkSpec, folder: Path) -> BenchmarkResult:
-    """What was found."""
+    """Read the finished result."""
     return BenchmarkResult.load(folder)

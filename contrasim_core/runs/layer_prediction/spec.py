@@ -1,4 +1,4 @@
-"""Layer prediction: what is asked for."""
+"""Layer prediction: the request."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class BenchmarkSpec(Spec):
         models: the models, all of one architecture.
         train: samples the encoders are trained on.
         test: samples the measures are judged on.
-        transfer_test: test samples of the second data set, for `transfer`; None to leave that protocol out.
+        transfer_test: test samples of the second data set, for `transfer`; None without that protocol.
         measures: measure ids, closed-form and learned.
         protocols: which of seen, unseen and transfer to run.
         pairs: `disjoint` (0,1), (2,3), ... as in the paper, or `all` ordered pairs.
-        unseen_models: how many models at the end of the list `unseen` keeps from training.
+        unseen_models: how many models at the end of the list `unseen` holds out of training.
         pooling: how positions become rows.
         layers: layer indices, or None for all but the embeddings (index 0), as in the paper.
-        rows: cut the representations to this many rows (words are many); None for all.
+        rows: cut the representations to this many rows (there are many words); None for all.
         encoder: training options of the learned measures.
         seeds: encoder seeds.
     """
@@ -64,22 +64,22 @@ class BenchmarkSpec(Spec):
             kept = len(self.models) - self.unseen_models
             require(
                 self.unseen_models >= 2 and kept >= 2,
-                f"'unseen' keeps {self.unseen_models} of {len(self.models)} models from training; it needs at least 2 "
-                "kept back and 2 to train on. Give more models, or leave the protocol out.",
+                f"'unseen' holds {self.unseen_models} of {len(self.models)} models out of training; it needs 2 or "
+                "more held out and 2 or more to train on. Give more models, or remove the protocol.",
             )
         if "transfer" in self.protocols:
             require(self.transfer_test is not None, "'transfer' needs BenchmarkSpec.transfer_test, a second data set.")
 
     def source(self, model: ModelRef, data: DatasetRef) -> ExtractionSpec:
-        """The layers of one model on one data set."""
+        """Return the extraction of one model on one data set."""
         return ExtractionSpec(model=model, data=data, pooling=self.pooling)
 
     def trained_on(self, protocol: Protocol) -> tuple[ModelRef, ...]:
-        """The models that encoders are trained on under a protocol."""
+        """Return the models that encoders are trained on under a protocol."""
         return self.models[: -self.unseen_models] if protocol == "unseen" else self.models
 
     def training(self, kind: EncoderKind, models: tuple[ModelRef, ...]) -> TrainSpec:
-        """The training of one learned measure on some of the models."""
+        """Return the training of one learned measure on some of the models."""
         return TrainSpec(
             encoder=self.encoder.replace(encoder=kind),
             sources=tuple(self.source(model, self.train) for model in models),

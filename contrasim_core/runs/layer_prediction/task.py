@@ -1,13 +1,13 @@
 """Layer prediction (Kornblith et al. 2019, section 6.1; ContraSim, section 5.1).
 
 For two models that differ in their initialisation, and for each layer of the first, is the most similar layer of the
-second the one at the same depth? A tie is a failure. Three protocols say what an encoder was trained on:
+second the one at the same depth? A tie is a miss. Three protocols define what an encoder is trained on:
 
-* seen: the training samples of all models; judged on test samples of the same models, as in the paper.
+* seen: the training samples of all models; judged on the test samples of the same models, as in the paper.
 * unseen: the training samples of some models; judged on the test samples of the others.
 * transfer: as seen, but judged on a second data set.
 
-Closed-form measures are judged on the same pairs and samples under each of them.
+Closed-form measures are judged on the same pairs and samples under each protocol.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class LayerPrediction:
     Attributes:
         test: layers by model, on the test samples.
         train: layers by model, on the training samples; needed by learned measures.
-        transfer_test: layers by model on the second data set; needed by `transfer`.
+        transfer_test: layers by model, on the second data set; needed by `transfer`.
         pairs: all ordered pairs, or disjoint ones as in the paper.
-        unseen_models: models at the end of the list that `unseen` keeps from training.
-        encoders: trains, or finds, encoders; needed by learned measures.
-        recipe: for captions.
+        unseen_models: how many models at the end of the list `unseen` holds out of training.
+        encoders: trains or loads encoders; needed by learned measures.
+        recipe: how the representations were made, for captions.
     """
 
     test: Group
@@ -75,12 +75,12 @@ class LayerPrediction:
         depths = {model: len(layers) for model, layers in self.test.items()}
         if len(depths) < 2 or 0 in depths.values() or len(set(depths.values())) > 1:
             raise SpecError(
-                f"Layer prediction needs 2 or more models of equally many layers; there are: {depths or 'none'}."
+                f"Layer prediction needs 2 or more models with equally many layers. It got {depths or 'none'}."
             )
         for part, group in (("train", self.train), ("transfer_test", self.transfer_test)):
-            found = None if group is None else {model: len(group.get(model, ())) for model in depths}
-            if found not in (None, depths):
-                raise SpecError(f"{part} has other layers than test. Layers by model: {found}, but {depths} in test.")
+            counts = None if group is None else {model: len(group.get(model, ())) for model in depths}
+            if counts not in (None, depths):
+                raise SpecError(f"{part} has other layers than test. Layers by model: {counts}, but {depths} in test.")
         if self.pairs not in ("all", "disjoint"):
             raise SpecError(f"pairs is {self.pairs!r}. It can be: 'all', 'disjoint'.")
 
@@ -92,7 +92,7 @@ class LayerPrediction:
         Args:
             measures: ids, closed-form (options may follow the id) and learned.
             protocols: which to run.
-            progress: told as it goes.
+            progress: called as the work proceeds.
 
         Raises:
             SpecError: if a protocol lacks what it needs.
@@ -110,17 +110,17 @@ class LayerPrediction:
 
     def _arena(self, protocol: Protocol) -> Arena:
         if protocol not in PROTOCOLS:
-            raise SpecError(f"No protocol {protocol!r}. It can be: {', '.join(PROTOCOLS)}.")
+            raise SpecError(f"Unknown protocol {protocol!r}. It can be: {', '.join(PROTOCOLS)}.")
         names = list(self.test)
         judged = names[-self.unseen_models :] if protocol == "unseen" else names
         trained = names[: -self.unseen_models] if protocol == "unseen" else names
         if protocol == "unseen" and (len(judged) < 2 or len(trained) < 2):
             raise SpecError(
-                f"'unseen' needs 2 models to train on and 2 to judge; there are {len(names)} models and "
-                f"{self.unseen_models} are kept back."
+                f"'unseen' needs 2 models to train on and 2 to judge. It got {len(names)} models, of which "
+                f"{self.unseen_models} are held out."
             )
         if protocol == "transfer" and self.transfer_test is None:
-            raise SpecError("'transfer' needs a second data set. Give transfer_test, or leave the protocol out.")
+            raise SpecError("'transfer' needs a second data set. Give transfer_test, or remove the protocol.")
         layers = self.transfer_test if protocol == "transfer" and self.transfer_test is not None else self.test
         return Arena(protocol, {name: layers[name] for name in judged}, tuple(trained), self._pairs(len(judged)))
 
@@ -132,10 +132,10 @@ class LayerPrediction:
 
 @dataclass(frozen=True, eq=False)
 class Arena:
-    """Whom one protocol judges on what.
+    """The models and layers that one protocol judges.
 
     Attributes:
-        protocol: its name.
+        protocol: name of the protocol.
         layers: layers by judged model.
         trained_on: models the encoders are trained on.
         pairs: positions of the models of each pair.
@@ -148,17 +148,17 @@ class Arena:
 
     @property
     def depth(self) -> int:
-        """Layers per model."""
+        """Number of layers per model."""
         return len(next(iter(self.layers.values())))
 
     def names(self) -> list[str]:
-        """The pairs, for people."""
+        """Return the names of the pairs, for people."""
         models = list(self.layers)
         return [f"{models[a]} → {models[b]}" for a, b in self.pairs]
 
 
 class _Run:
-    """One benchmark run while it is going on."""
+    """A benchmark run in progress."""
 
     def __init__(self, task: LayerPrediction, progress: Progress, steps: int) -> None:
         self.task, self.progress, self.steps = task, progress, steps
@@ -172,7 +172,7 @@ class _Run:
         self._encoders: dict[tuple[EncoderKind, tuple[str, ...]], Sequence[ContraSim]] = {}
 
     def closed_form(self, arena: Arena, specs: Sequence[MeasureSpec]) -> None:
-        """Judge the closed-form measures together: they share their factors."""
+        """Judge the closed-form measures together, because they share factors."""
         if specs:
             started = time.monotonic()
             layers = [as_layer(item, 0, "x") for model in arena.layers.values() for item in model]
@@ -184,7 +184,7 @@ class _Run:
             self._took(f"closed form, {arena.protocol}", started)
 
     def learned(self, arena: Arena, kind: EncoderKind) -> None:
-        """Train one encoder per seed, or find them, and judge each."""
+        """Train or load one encoder per seed, and judge each."""
         started = time.monotonic()
         try:
             encoders = self._trained(kind, arena)
@@ -205,7 +205,7 @@ class _Run:
         self._took(f"{kind}, {arena.protocol}", started)
 
     def _without(self, arena: Arena, kind: EncoderKind, reason: str) -> None:
-        """A record without accuracy, for an encoder that cannot be trained on these layers."""
+        """Add a record without accuracy, for an encoder that cannot be trained on these layers."""
         nan = float("nan")
         self.records.append(
             BenchmarkRecord(
@@ -224,9 +224,9 @@ class _Run:
         self.done += 1
 
     def _trained(self, kind: EncoderKind, arena: Arena) -> Sequence[ContraSim]:
-        """The encoders of this kind and these training models; protocols that share them train them once."""
+        """Return the encoders of this kind and these training models; protocols that share them train them once."""
         if self.task.encoders is None:
-            raise SpecError(f"{kind} is learned: it needs representations of training samples. Give train.")
+            raise SpecError(f"{kind} is learned, so it needs representations of training samples. Give train.")
         wanted = (kind, arena.trained_on)
         if wanted not in self._encoders:
             step = share(self.progress, self.done, self.steps, f"{arena.protocol}: ")
@@ -234,7 +234,7 @@ class _Run:
         return self._encoders[wanted]
 
     def _anchors(self, encoder: ContraSim, model: str, place: int) -> object | None:
-        """The same layer on the anchor samples, for encoders that read through anchors."""
+        """Return the same layer on the anchor samples, for relative encoders."""
         if not encoder.measure().needs_anchors or self.task.train is None:
             return None
         return encoder.anchors_of(self.task.train[model][place])
@@ -242,9 +242,9 @@ class _Run:
     def _all_pairs(
         self, layers: Sequence[Layer], specs: Sequence[MeasureSpec], progress: Progress
     ) -> dict[str, SimilarityGrid]:
-        """All layers of all models against each other; asymmetric measures as (f(x, y) + f(y, x)) / 2."""
+        """Compare all layers of all models; asymmetric measures as (f(x, y) + f(y, x)) / 2."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ContraSimWarning)  # the protocol's name says it, and notes are kept
+            warnings.simplefilter("ignore", ContraSimWarning)  # the protocol implies them, and notes are kept
             return similarity_grids(layers, layers, specs, symmetrise=True, on_undefined="nan", progress=progress)
 
     def _judge(self, arena: Arena, measure: str, seed: int | None, grid: SimilarityGrid) -> None:
@@ -281,7 +281,7 @@ class _Run:
         self.seconds[part] = round(time.monotonic() - started, 2)
 
     def result(self, measures: Sequence[str]) -> BenchmarkResult:
-        """The finished result, measures in the order asked for."""
+        """Return the finished result, with measures in the requested order."""
         order = {name: place for place, name in enumerate(measures)}
         protocols = list(self.pairs)
         records = sorted(self.records, key=lambda item: (protocols.index(item.protocol), order[item.measure]))
@@ -299,7 +299,7 @@ class _Run:
 
 
 def _mean_grid(grid: SimilarityGrid, blocks: Sequence[NDArray[np.float64]], arena: Arena) -> SimilarityGrid:
-    """The mean over pairs, with the layers of the first two models as names."""
+    """Return the mean over pairs, labelled with the layers of the first two models."""
     first, second = list(arena.layers.values())[:2]
     return SimilarityGrid(
         values=np.mean(blocks, axis=0),

@@ -10,11 +10,11 @@ from contrasim_core.runs.layer_prediction.result import BenchmarkResult
 
 
 def words_of_benchmark(result: BenchmarkResult, shown: pd.DataFrame | None = None) -> Words:
-    """Words for the bars of a benchmark.
+    """Return the words for the bars of a benchmark.
 
     Args:
-        result: all of it.
-        shown: the part of its summary that is drawn; all, if left out.
+        result: the whole result.
+        shown: the part of its summary that is drawn; defaults to all.
     """
     table = result.summary() if shown is None else shown
     recipe = "; ".join(recipe_words(result.recipe))
@@ -34,7 +34,7 @@ def words_of_benchmark(result: BenchmarkResult, shown: pd.DataFrame | None = Non
 
 
 def _finding(table: pd.DataFrame) -> str:
-    """The best measure of each protocol, in words."""
+    """Describe the best measure of each protocol."""
     names = {"seen": "on seen models", "unseen": "on unseen models", "transfer": "on a second data set"}
     parts = []
     for protocol, where in names.items():

@@ -1,1 +1,1 @@
-"""Nearest rows of a layer, kept for all runs."""
+"""Nearest rows of a layer, stored for all runs."""

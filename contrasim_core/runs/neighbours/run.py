@@ -1,4 +1,4 @@
-"""The nearest rows of every row in the layers of one source, searched once for all runs."""
+"""The nearest rows of every row in the layers of one source, computed once for all runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = "neighbours.npy"
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Rows of the neighbours, [layers, rows, k]; -1 where there are fewer."""
+    """Row numbers of the neighbours, [layers, rows, k]; -1 if there are fewer than k."""
 
     rows: NDArray[np.int32]
 
@@ -31,17 +31,17 @@ class Neighbours:
 
 
 def needs(spec: NeighboursSpec) -> tuple[Spec, ...]:
-    """The layers of the source."""
+    """Return the layers of the source."""
     return (spec.source,)
 
 
 def title(spec: NeighboursSpec) -> str:
-    """How many, and of what."""
+    """Name the number of neighbours and the source."""
     return f"{spec.k} nearest rows of {spec.source.model.label}, {names_of((spec.source,))[0]}"
 
 
 def make(spec: NeighboursSpec, have: Mapping[Spec, Any], context: Context) -> Neighbours:
-    """Search each layer, on the GPU where FAISS has one; samples with equal texts are never each other's neighbours."""
+    """Search each layer, on the GPU if FAISS supports it; samples with equal texts are never neighbours."""
     from contrasim_core.activations.layer import layers_of
     from contrasim_core.models.device import pick_device
     from contrasim_core.neighbours.search import Search, has_gpu, neighbours_of
@@ -55,12 +55,12 @@ def make(spec: NeighboursSpec, have: Mapping[Spec, Any], context: Context) -> Ne
 
 
 def load(_spec: NeighboursSpec, folder: Path) -> Neighbours:
-    """What was found."""
+    """Read the finished result."""
     return Neighbours(np.load(folder / FILE, allow_pickle=False))
 
 
 def _same(inputs: Inputs) -> NDArray[np.int64]:
-    """Numbers that are equal for samples with equal texts; images are compared as rows are."""
+    """Return numbers that are equal for samples with equal texts; images are compared by their rows."""
     if not inputs.texts:
         return np.arange(len(inputs), dtype=np.int64)
     seen: dict[str, int] = {}

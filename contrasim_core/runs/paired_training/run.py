@@ -16,12 +16,12 @@ from contrasim_core.spec import Spec
 
 
 def needs(spec: PairedSpec) -> tuple[Spec, ...]:
-    """The layers of every source."""
+    """Return the layers of every source."""
     return spec.sources
 
 
 def title(spec: PairedSpec) -> str:
-    """Kind of encoder, sources and seeds."""
+    """Name the kind of encoder, sources and seeds."""
     names = ", ".join(names_of(spec.sources))
     return f"{spec.encoder.encoder}, {len(spec.pairs)} pairs of {names}, {len(spec.seeds)} seeds"
 
@@ -43,14 +43,14 @@ def make(spec: PairedSpec, have: Mapping[Spec, Any], context: Context) -> Encode
 
 
 def left_out_of(spec: PairedSpec) -> tuple[int, ...]:
-    """Places of the training samples that are left out because the test samples have them too, in any source."""
+    """Return positions of the training samples to drop because the test samples contain them too, in any source."""
     if not spec.apart_from:
         return ()
     return leaks([load_data(source.data) for source in spec.sources], [load_data(data) for data in spec.apart_from])
 
 
 def load(spec: PairedSpec, folder: Path) -> Encoders:
-    """The encoders, pair by pair, seed by seed."""
+    """Read the encoders, ordered by pair, then by seed."""
     return Encoders.load(folder, _files(spec))
 
 

@@ -1,4 +1,4 @@
-"""Projections: points with colour for the sample and shape for the source, before and after an encoder."""
+"""Projections: points coloured by sample and shaped by source, before and after an encoder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contrasim_core.figures.theme import CHOSEN, INK, MUTED, OKABE_ITO, SHAPES, 
 from contrasim_core.runs.projection.result import Projection
 
 FEW = len(OKABE_ITO)
-"""Samples that can have a colour of the palette each; more share a scale."""
+"""Most samples that get separate colours from the palette; more than that share a scale."""
 
 
 DIM = 0.18
@@ -30,15 +30,15 @@ def projection_scatter(
     height: int = 430,
     loop: bool = True,
 ) -> go.Figure:
-    """One of the two pictures; the same colours, shapes and picked points in both.
+    """Draw one of the two pictures; both have the same colours, shapes and picked points.
 
     Args:
         result: the points.
         which: the picture.
-        picked: numbers of points that stand out; all do, if there are none.
+        picked: numbers of points to highlight; none to highlight all.
         mode: light or dark page.
         height: in pixels.
-        loop: whether a drag draws a loop around points; if not, it scrolls the page.
+        loop: whether dragging draws a loop around points instead of scrolling the page.
     """
     points = result.before if which == "before" or result.after is None else result.after
     colours = item_colours(len(result.ids))
@@ -77,7 +77,7 @@ def projection_scatter(
 
 
 def before_and_after(result: Projection, *, mode: Mode = "light") -> go.Figure:
-    """Both pictures in one figure, for a page of its own."""
+    """Draw both pictures in one figure, for a separate page."""
     from plotly.subplots import make_subplots
 
     parts: tuple[Literal["before", "after"], ...] = ("before", "after")
@@ -93,21 +93,21 @@ def before_and_after(result: Projection, *, mode: Mode = "light") -> go.Figure:
 
 
 def item_colours(count: int) -> list[str]:
-    """A colour for each sample."""
+    """Return one colour per sample."""
     if count <= FEW:
         return list(OKABE_ITO[:count])
     return list(palette.sample_colorscale("HSV", [number / count for number in range(count)]))
 
 
 def _said(result: Projection, number: int) -> str:
-    """What a point says when pointed at."""
+    """Return the hover text of a point."""
     name = result.ids[int(result.item[number])]
     text = result.texts[number] if result.texts else ""
     return _wrapped(text) + f"<br>{name}" if text else name
 
 
 def _wrapped(text: str, width: int = 48) -> str:
-    """Lines of some length, for hover boxes."""
+    """Wrap text into lines, for hover boxes."""
     lines: list[str] = [""]
     for word in text.split():
         if len(lines[-1]) + len(word) > width and lines[-1]:
@@ -117,5 +117,5 @@ def _wrapped(text: str, width: int = 48) -> str:
 
 
 def most_moved(result: Projection, count: int) -> Sequence[int]:
-    """Numbers of the points that moved most, the farthest first."""
+    """Return the numbers of the points that moved most, the farthest first."""
     return [int(number) for number in result.moved.argsort()[::-1][:count]]

@@ -1,7 +1,7 @@
 """Rows in two dimensions, before and after an encoder: PCA at once, UMAP (arXiv:1802.03426) with a fixed seed.
 
-What "after" shows is fitted to the encoded rows and then turned (and mirrored, shifted, scaled) to lie as near to
-"before" as that allows, so that what moves on the page has moved among its neighbours. UMAP starts the second fit from
+"After" is fitted to the encoded rows and then aligned with "before" as closely as rotation, reflection, shift and
+scaling allow, so that points that move on the page have moved among their neighbours. UMAP starts the second fit from
 the first.
 """
 
@@ -29,27 +29,29 @@ LEAST_POINTS = 4
 def project(
     rows: Matrix, method: Method, *, neighbours: int = 15, seed: int = 0, start: Matrix | None = None
 ) -> Matrix:
-    """Rows [m, d] as points [m, 2].
+    """Project rows [m, d] to points [m, 2].
 
     Args:
-        rows: finite.
+        rows: finite rows.
         method: `pca` or `umap`.
-        neighbours: of UMAP; cut to what there is.
-        seed: of UMAP.
-        start: [m, 2] where UMAP starts; its own spectral start, or PCA for few points, if None.
+        neighbours: neighbours of UMAP, at most as many as exist.
+        seed: seed of UMAP.
+        start: [m, 2] initial points of UMAP; None for its own spectral start, or PCA for few points.
 
     Raises:
         SpecError: if there are fewer than four rows.
     """
     if len(rows) < LEAST_POINTS:
-        raise SpecError(f"{len(rows)} points are too few for a projection. Show at least {LEAST_POINTS}.")
+        raise SpecError(f"{len(rows)} points are too few for a projection. Give at least {LEAST_POINTS}.")
     flat = principal(rows)
     if method == "pca":
         return flat
     first = flat if start is None else start
     spread = first.std() or 1.0
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of parts that are not there, and that a seed means one thread, as is wanted
+        warnings.simplefilter(
+            "ignore"
+        )  # about optional parts that are missing, and that a seed means one thread, as intended
         import umap
 
         fit: Any = umap.UMAP(
@@ -64,7 +66,7 @@ def project(
 
 
 def principal(rows: Matrix) -> Matrix:
-    """The first two principal components; the entry of each axis that is largest points the positive way."""
+    """Return the first two principal components; the largest entry of each axis is positive."""
     centred = rows - rows.mean(0)
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
     if vt.shape[0] < 2:
@@ -76,7 +78,7 @@ def principal(rows: Matrix) -> Matrix:
 
 
 def aligned(points: Matrix, target: Matrix) -> Matrix:
-    """Points [m, 2] shifted, scaled, turned and mirrored to lie nearest to `target` in the sense of least squares."""
+    """Shift, scale, rotate and mirror points [m, 2] to fit `target` by least squares."""
     a, b = points - points.mean(0), target - target.mean(0)
     u, s, vt = np.linalg.svd(a.T @ b)
     size = float((a**2).sum())
@@ -86,7 +88,7 @@ def aligned(points: Matrix, target: Matrix) -> Matrix:
 
 
 def moved(before: Matrix, after: Matrix) -> Matrix:
-    """How far each point has gone, in units of the root mean square distance of the points from their centre."""
+    """Return how far each point moved, in units of the root mean square distance of the points from their centre."""
     spread = np.sqrt(((before - before.mean(0)) ** 2).sum(1).mean()) or 1.0
     distance: Matrix = np.linalg.norm(after - before, axis=1) / spread
     return distance
@@ -98,9 +100,9 @@ SEPARATION = ("retrieval", "silhouette by item", "silhouette by source")
 def separation(
     rows: Matrix, item: Sequence[int] | NDArray[Any], source: Sequence[int] | NDArray[Any]
 ) -> dict[str, float | None]:
-    """How well the rows are sorted by sample, and by source, in all dimensions.
+    """Measure how well the rows are grouped by sample, and by source, in all dimensions.
 
-    Cosine distances, as the encoders have. A number is None where it is not defined: one source alone, say.
+    Distances are cosine distances, as for the encoders. A number is None if it is undefined, as with a single source.
 
     Args:
         rows: [m, d].
@@ -108,7 +110,7 @@ def separation(
         source: [m] source of each row.
 
     Returns:
-        The numbers of `SEPARATION`.
+        The numbers named in `SEPARATION`.
     """
     from sklearn.metrics import silhouette_score
 
@@ -122,7 +124,7 @@ def separation(
 
 
 def trustworthiness(rows: Matrix, points: Matrix) -> float | None:
-    """How true a picture [m, 2] is to the neighbours of its rows [m, d], by cosine: 1 where no stranger came near."""
+    """Return how well a picture [m, 2] keeps the cosine neighbours of its rows [m, d]; 1 without false neighbours."""
     from sklearn.manifold import trustworthiness as of
 
     near = min(5, (len(rows) - 1) // 2)
@@ -135,7 +137,7 @@ def _unit(rows: Matrix) -> Matrix:
 
 
 def retrieval(unit: Matrix, items: NDArray[Any], sources: NDArray[Any]) -> float | None:
-    """Share of rows whose nearest row of another source is their own sample; ties are lost."""
+    """Return the share of rows whose nearest row of another source is their own sample; ties are misses."""
     if len(np.unique(sources)) < 2:
         return None
     scores = unit @ unit.T
@@ -154,7 +156,7 @@ class Timer:
         self._last = time.monotonic()
 
     def lap(self, part: str) -> None:
-        """The time since the last lap belongs to this part."""
+        """Assign the time since the last lap to this part."""
         now = time.monotonic()
         self.seconds[part] = round(now - self._last, 2)
         self._last = now

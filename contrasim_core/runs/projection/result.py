@@ -1,4 +1,4 @@
-"""Points before and after an encoder, with the numbers that say how well they are sorted. numpy and pandas only."""
+"""Points before and after an encoder, with numbers that say how well they are grouped. numpy and pandas only."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ Points = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Projection:
-    """Rows of several sources in two dimensions: as the model has them, and as an encoder has them.
+    """Rows of several sources in two dimensions: as the model represents them, and as an encoder does.
 
     Attributes:
         before: [m, 2] raw rows; m = samples times sources, source by source.
-        after: [m, 2] encoded rows, turned to lie as near to `before` as a rotation allows; None without an encoder.
+        after: [m, 2] encoded rows, aligned with `before`; None without an encoder.
         item: [m] number of the sample.
-        source: [m] place in `sources`.
-        moved: [m] distance between a point's places before and after, in units of the spread; empty without an encoder.
+        source: [m] position in `sources`.
+        moved: [m] distance of a point before and after, in units of the spread; empty without an encoder.
         sources: languages, or models.
-        ids: of the samples.
-        texts: what each point says; empty for images.
+        ids: ids of the samples.
+        texts: the text of each point; empty for images.
         thumbnails: [samples, h, w, 3] of the images, or None.
         numbers: by `before` and `after`: `retrieval` (share of rows whose nearest row of another source is their own
             sample), `silhouette by item`, `silhouette by source` (both -1 to 1), of all dimensions and of more samples
             than are shown, and `trustworthiness` of the picture (0 to 1).
         recipe: model, data, layer, pooling, method and so on, for captions.
         seconds: wall time by part.
-        versions: of the libraries the numbers depend on.
+        versions: versions of the libraries the numbers depend on.
     """
 
     before: Points
@@ -52,7 +52,7 @@ class Projection:
     versions: dict[str, str] = field(default_factory=versions)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per point."""
+        """Return one row per point."""
         columns: dict[str, Any] = {
             "sample": [self.ids[number] for number in self.item],
             "source": [self.sources[number] for number in self.source],
@@ -74,7 +74,7 @@ class Projection:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What `save` wrote."""
+        """Read what `save` wrote."""
         data = read_json(folder / "result.json")
         with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
             kept = {name: arrays[name] for name in ("before", "item", "source", "moved")}

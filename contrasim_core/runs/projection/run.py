@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from contrasim_core.activations.layer import Activations
 
 JUDGED = 400
-"""Samples that the numbers are made of, where there are as many, however few are shown."""
+"""Samples that the numbers are computed from, if there are as many, however few are shown."""
 
 
 def needs(spec: ProjectionSpec) -> tuple[Spec, ...]:
-    """The layers of the sources, the encoder, and what a relative one takes its anchors from."""
+    """Return the layers of the sources, the encoder, and the layers with the anchors of a relative one."""
     found: list[Spec] = list(spec.sources)
     training = spec.trained
     if training is not None:
@@ -45,7 +45,7 @@ def needs(spec: ProjectionSpec) -> tuple[Spec, ...]:
 
 
 def title(spec: ProjectionSpec) -> str:
-    """Method, sources, models and layer."""
+    """Name method, sources, models and layer."""
     models = ", ".join(dict.fromkeys(source.model.label for source in spec.sources))
     layer = "last layer" if spec.layer == -1 else f"layer {spec.layer}"
     count = f"{spec.items} samples" if spec.items else "all samples"
@@ -59,11 +59,11 @@ class _Rows:
         self.parts = parts
 
     def first(self, count: int) -> Matrix:
-        """The first samples, source by source."""
+        """Return the rows of the first samples, source by source."""
         return np.concatenate([part[:count] for part in self.parts])
 
     def separation(self) -> dict[str, float | None]:
-        """How well all rows are sorted."""
+        """Measure how well all rows are grouped."""
         count = len(self.parts[0])
         item = np.tile(np.arange(count), len(self.parts))
         source = np.repeat(np.arange(len(self.parts)), count)
@@ -71,7 +71,7 @@ class _Rows:
 
 
 def make(spec: ProjectionSpec, have: Mapping[Spec, Any], context: Context) -> Projection:
-    """Project the raw rows and the encoded ones, and say how well both are sorted."""
+    """Project the raw rows and the encoded ones, and measure how well both are grouped."""
     timer = Timer()
     contents = [load_data(source.data) for source in spec.sources]
     count = min(spec.items or len(contents[0]), len(contents[0]))
@@ -102,31 +102,33 @@ def make(spec: ProjectionSpec, have: Mapping[Spec, Any], context: Context) -> Pr
 
 
 def load(_spec: ProjectionSpec, folder: Path) -> Projection:
-    """What was found."""
+    """Read the finished result."""
     return Projection.load(folder)
 
 
 def _layer(source: ExtractionSpec, items: Sequence[Activations], index: int) -> Activations:
-    """The layer with this index; the last one for -1, or where only one was extracted."""
+    """Return the layer with this index; the last one for -1, or if only one was extracted."""
     from contrasim_core.activations.layer import pick_layers
 
     return items[-1] if index == -1 or source.layers != "all" else pick_layers(items, [index])[0]
 
 
 def _same_samples(layers: list[Activations]) -> list[Activations]:
-    """The layers, if all are of the same samples.
+    """Return the layers after checking that all come from the same samples.
 
     Raises:
-        SpecError: if they are not.
+        SpecError: if they do not.
     """
     for layer in layers[1:]:
         if layer.samples.fingerprint != layers[0].samples.fingerprint:
-            raise SpecError(f"{layers[0].layer} and {layer.layer} are of different samples. Project one data set.")
+            raise SpecError(
+                f"{layers[0].layer} and {layer.layer} have different samples. Use the same data set for all."
+            )
     return layers
 
 
 def _raw(layers: Sequence[Activations], count: int) -> _Rows:
-    """The rows as the models have them; narrower ones are filled up with zeros."""
+    """Return the raw rows of the models; narrower ones are padded with zeros."""
     rows = [layer.values[:count].double().numpy() for layer in layers]
     wide = max(part.shape[1] for part in rows)
     return _Rows([np.pad(part, ((0, 0), (0, wide - part.shape[1]))) for part in rows])
@@ -136,18 +138,18 @@ def _check_widths(layers: Sequence[Activations]) -> None:
     widths = {layer.values.shape[1] for layer in layers}
     if len(widths) > 1:
         raise SpecError(
-            f"The sources have layers of different widths ({', '.join(map(str, sorted(widths)))}): there is no common "
-            "space before an encoder. Choose an encoder, or sources of one width."
+            f"The sources have layers of different widths ({', '.join(map(str, sorted(widths)))}), so they share "
+            "no space without an encoder. Choose an encoder, or sources of equal width."
         )
 
 
 def _pictures(
     spec: ProjectionSpec, raw: _Rows, encoded: _Rows | None, count: int
 ) -> tuple[Matrix, Matrix | None, dict[str, dict[str, float | None]]]:
-    """Points before and after, and the numbers under them."""
+    """Return the points before and after, and the numbers shown below them."""
     rows = raw.first(count)
     before = project(rows, spec.method, neighbours=spec.neighbours, seed=spec.seed)
-    apart = len({part.model.name for part in spec.sources}) > 1  # coordinates of two models have nothing in common
+    apart = len({part.model.name for part in spec.sources}) > 1  # coordinates of two models are unrelated
     sorted_by = dict.fromkeys(SEPARATION) if apart else raw.separation()
     numbers = {"before": {**sorted_by, "trustworthiness": trustworthiness(rows, before)}}
     if encoded is None:
@@ -160,7 +162,7 @@ def _pictures(
 
 
 def _previews(contents: Sequence[Inputs], count: int) -> dict[str, Any]:
-    """What each point says, and the pictures of the samples."""
+    """Return the text of each point, and thumbnails of the samples."""
     images = next((part.images for part in contents if part.images), None)
     texts = tuple(text for part in contents for text in (part.texts[:count] or ("",) * count))
     return {
@@ -190,7 +192,7 @@ def _encoder_label(spec: ProjectionSpec) -> str:
 
 
 def _encoded(spec: ProjectionSpec, layers: Sequence[Activations], count: int, have: Mapping[Spec, Any]) -> _Rows | None:
-    """Rows after the encoder; None without one."""
+    """Return the encoded rows; None without an encoder."""
     training = spec.trained
     if training is None:
         return None
@@ -201,7 +203,9 @@ def _encoded(spec: ProjectionSpec, layers: Sequence[Activations], count: int, ha
         anchors = None
         if encoder.is_relative:
             if name not in trained:
-                raise SpecError(f"{name} is not a source of the training, so its anchors are not known.")
+                raise SpecError(
+                    f"{name} is not a source of the training, so its anchors are unknown. Choose one that is."
+                )
             source = training.sources[trained.index(name)]
             anchors = encoder.anchors_of(_layer(source, have[source], layer.layer.index))
         parts.append(encoder.encode(layer.values[:count], name, anchors).double().numpy())

@@ -1,4 +1,4 @@
-"""Rows in two dimensions: what is asked for."""
+"""Rows in two dimensions: the request."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from contrasim_core.spec import Spec, require
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectionSpec(Spec):
-    """Rows of several sources in two dimensions, before and after an encoder.
+    """Show rows of several sources in two dimensions, before and after an encoder.
 
     Attributes:
         sources: languages of a model, or models; all on the same samples.
-        training: the encoders one of which is shown; None for the raw rows alone.
-        pair: place, in the training's pairs, of the encoder that is shown (its first seed).
+        training: the encoders, one of which is shown; None for the raw rows alone.
+        pair: position, among the training's pairs, of the encoder that is shown (its first seed).
         layer: index of the layer; -1 for the last.
-        items: samples shown; 0 for all.
+        items: number of samples shown; 0 for all.
         method: `pca` or `umap`.
-        neighbours: of UMAP.
-        seed: of UMAP.
+        neighbours: neighbours of UMAP.
+        seed: seed of UMAP.
     """
 
     kind: ClassVar[str] = "projection"
@@ -46,12 +46,12 @@ class ProjectionSpec(Spec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the sources are called."""
+        """Names of the sources."""
         return names_of(self.sources)
 
     @property
     def trained(self) -> PairedSpec | None:
-        """The training whose encoder is shown; samples that are shown are left out of it, as the benchmark does."""
+        """The training whose encoder is shown; like the benchmark, it excludes the samples that are shown."""
         if self.training is None or self.training.apart_from:
             return self.training
         shown = self.sources[0].data

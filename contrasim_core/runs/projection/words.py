@@ -7,7 +7,7 @@ from contrasim_core.runs.projection.result import Projection
 
 
 def words_of_projection(result: Projection) -> Words:
-    """Words for the two pictures of a projection."""
+    """Return the words for the two pictures of a projection."""
     before, after = result.numbers["before"], result.numbers.get("after")
     sources = f"{len(result.sources)} sources" if len(result.sources) > 1 else result.sources[0]
     title = f"{len(result.item)} points of {sources}"
@@ -20,9 +20,9 @@ def words_of_projection(result: Projection) -> Words:
             )
     recipe = "; ".join(recipe_words(result.recipe))
     caption = (
-        f"{recipe}. Colour: sample; shape: {' / '.join(result.sources)}. The share is of all dimensions and of all "
+        f"{recipe}. Colour: sample; shape: {' / '.join(result.sources)}. The share uses all dimensions and all "
         "samples judged."
     )
     if after is not None and before["retrieval"] is None and len(result.sources) > 1:
-        caption += " Coordinates of two models have nothing in common, so the picture before is no baseline."
+        caption += " Coordinates of two models are unrelated, so the picture before is not a baseline."
     return Words(title, caption, f"Scatter plot of {title}.")

@@ -1,1 +1,1 @@
-"""The multilingual and the image-caption benchmark: which measure finds the translation, or the caption?"""
+"""The multilingual and image-caption benchmarks: which measure finds the translation, or the caption?"""

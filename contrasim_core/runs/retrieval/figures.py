@@ -1,4 +1,4 @@
-"""Accuracy layer by layer: a line for each measure, random distractors solid and retrieved ones dashed."""
+"""Accuracy layer by layer: one line per measure, solid for random distractors and dashed for retrieved ones."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FAINT_BAND = 0.14
 
 
 def layer_lines(summary: pd.DataFrame, *, mode: Mode = "light", height: int = 440) -> go.Figure:
-    """One line per measure and kind of distractor, over the layers, with its interval as a band.
+    """Draw one line per measure and kind of distractor, over the layers, with its interval as a band.
 
     Args:
-        summary: as `RetrievalResult.summary` gives it, one group of pairs.
+        summary: one group of pairs from the output of `RetrievalResult.summary`.
         mode: light or dark page.
         height: in pixels.
     """
@@ -68,12 +68,12 @@ def layer_lines(summary: pd.DataFrame, *, mode: Mode = "light", height: int = 44
 
 
 def caption_bars(records: pd.DataFrame, *, mode: Mode = "light", height: int | None = None) -> go.Figure:
-    """Groups of bars by pair of models: measures by colour, retrieved distractors hatched.
+    """Draw groups of bars by pair of models: measures by colour, retrieved distractors hatched.
 
     Args:
-        records: as `RetrievalResult.to_pandas` gives them: one layer.
+        records: one layer from the output of `RetrievalResult.to_pandas`.
         mode: light or dark page.
-        height: in pixels; by the number of bars if None.
+        height: in pixels; None for a height that fits the number of bars.
     """
     figure = go.Figure()
     table = records[records["accuracy"].notna()]

@@ -1,7 +1,7 @@
-"""What a finished benchmark says, in plain sentences made from its numbers; none where the intervals do not bear it.
+"""What a finished benchmark shows, in plain sentences that its intervals support.
 
-Two accuracies are said to differ only if their 95 % intervals do not meet. Over several layers the interval is the mean
-of the layers' intervals, which is wider than that of the mean.
+Two accuracies count as different only if their 95 % intervals do not overlap. Over several layers the interval is the
+mean of the layers' intervals, which is wider than that of the mean.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ LEAST_BATCHES = 5
 
 
 def of_retrieval(result: RetrievalResult) -> list[Insight]:
-    """Sentences about the multilingual or the image-caption benchmark."""
+    """Return sentences about the multilingual or the image-caption benchmark."""
     lines = result.summary()
     lines = lines[lines["accuracy"].notna()]
-    found = [*_hardness(result, lines), *_winners(result, lines), *_layers(result, lines), *_sharing(lines)]
-    return found + (list(_models(result)) if result.task == "image-caption" else [])
+    insights = [*_hardness(result, lines), *_winners(result, lines), *_layers(result, lines), *_sharing(lines)]
+    return insights + (list(_models(result)) if result.task == "image-caption" else [])
 
 
 def _shares(lines: pd.DataFrame, group: str = "all") -> dict[tuple[str, str], Share]:
-    """By measure and negatives: means over the layers."""
+    """Return means over the layers, by measure and negatives."""
     part = lines[lines["pair_group"] == group]
     return {
         (str(names[0]), str(names[1])): _share(rows)
@@ -50,7 +50,7 @@ def _share(rows: pd.DataFrame) -> Share:
 
 
 def _hardness(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
-    """How much retrieved distractors cost the measure that suffers most, and the one that suffers least."""
+    """Say how much retrieved distractors cost the measure that suffers most, and the one that suffers least."""
     shares = _shares(lines)
     drops = {
         measure: (share, shares[measure, "faiss"])
@@ -71,7 +71,7 @@ def _hardness(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]
 
 
 def _winners(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
-    """Whether a learned measure beats every closed-form one, or the reverse."""
+    """Say whether a learned measure beats every closed-form one, or the reverse."""
     shares = _shares(lines)
     for negatives in ("random", "faiss"):
         here = {measure: share for (measure, kind), share in shares.items() if kind == negatives}
@@ -85,8 +85,8 @@ def _winners(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
             kind, others = ("learned", learned) if second == a else ("closed-form", formulas)
             which = f"the best of the {len(others)} {kind} measures" if len(others) > 1 else f"the only {kind} measure"
             yield Insight(
-                f"Against {'retrieved' if negatives == 'faiss' else 'random'} distractors {label_of(first)} finds "
-                f"{here[first].value:.0f} % of {THING[result.task]}, {which} run here, {label_of(second)}, "
+                f"Against {'retrieved' if negatives == 'faiss' else 'random'} distractors, {label_of(first)} finds "
+                f"{here[first].value:.0f} % of {THING[result.task]}; {which} run here, {label_of(second)}, finds "
                 f"{here[second].value:.0f} %.",
                 (first, second),
                 (negatives,),
@@ -94,7 +94,7 @@ def _winners(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
 
 
 def _layers(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
-    """Where in the network a measure finds the counterparts, and where not."""
+    """Say where in the network a measure finds the counterparts best and worst."""
     if len(result.layers) < 3:
         return
     part = lines[(lines["pair_group"] == "all") & (lines["negatives"] == "faiss")]
@@ -106,7 +106,7 @@ def _layers(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
         best, worst = (pick(layers, key=lambda name: layers[name].value) for pick in (max, min))
         if layers[best].above(layers[worst]):
             yield Insight(
-                f"Under {label_of(measure)}, counterparts are found best in layer {best} ({layers[best].value:.0f} %), "
+                f"{label_of(measure)} finds counterparts best in layer {best} ({layers[best].value:.0f} %) "
                 f"and worst in layer {worst} ({layers[worst].value:.0f} %).",
                 (measure,),
                 ("faiss",),
@@ -114,7 +114,7 @@ def _layers(result: RetrievalResult, lines: pd.DataFrame) -> Iterator[Insight]:
 
 
 def _sharing(lines: pd.DataFrame) -> Iterator[Insight]:
-    """What it costs an encoder to be asked about languages it was not trained on."""
+    """Say how much accuracy an encoder loses on languages it was not trained on."""
     both, none = _shares(lines, "both"), _shares(lines, "none")
     for measure in ("contrasim", "contrasim.relative"):
         key = (measure, "faiss")
@@ -129,10 +129,10 @@ def _sharing(lines: pd.DataFrame) -> Iterator[Insight]:
 
 
 def _models(result: RetrievalResult) -> Iterator[Insight]:
-    """Two models that one measure tells apart and another does not: the difference is the measure's.
+    """Name two models that one measure separates and another does not: the difference lies in the measure.
 
-    Judged by the gap between the two models in each batch, which both are shown: the reference's gap is there, the
-    learned measure's lies within half of it, and the one is larger than the other, all by 95 % intervals over batches.
+    The criterion is the gap between the two models in each batch, which both models see: by 95 % intervals over
+    batches, the gap of the reference is not zero, that of the learned measure is within half of it, and it is smaller.
     """
     for first, second in combinations(sorted({b for _, b in result.pairs}), 2):
         for negatives in ("faiss", "random"):
@@ -150,7 +150,7 @@ def _models(result: RetrievalResult) -> Iterator[Insight]:
                 yield Insight(
                     f"{label_of(REFERENCE)} separates {names[0]} from {names[1]} by "
                     f"{100 * abs(reference.mean()):.0f} points, {label_of('contrasim')} by "
-                    f"{100 * abs(learned.mean()):.0f}: most of that difference is the measure's, not the models'.",
+                    f"{100 * abs(learned.mean()):.0f}: most of that difference comes from the measure, not the models.",
                     (REFERENCE, "contrasim"),
                     (negatives,),
                 )
@@ -158,7 +158,7 @@ def _models(result: RetrievalResult) -> Iterator[Insight]:
 
 
 def _gaps(result: RetrievalResult, measure: str, negatives: str, first: int, second: int) -> NDArray[np.float64] | None:
-    """[batches] share of trials won on captions read by one model, less that by the other; None where unjudged."""
+    """Return [batches] share of trials won with one model's captions minus the other's; None if not judged."""
     made = result.choices.get(f"{measure}|{negatives}|all")
     if made is None:
         return None
@@ -169,6 +169,6 @@ def _gaps(result: RetrievalResult, measure: str, negatives: str, first: int, sec
 
 
 def _mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % t interval of a mean."""
+    """Return the 95 % t interval of a mean."""
     margin = float(stdtrit(len(values) - 1, 0.975)) * float(values.std(ddof=1)) / math.sqrt(len(values))
     return float(values.mean()) - margin, float(values.mean()) + margin

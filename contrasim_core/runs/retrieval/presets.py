@@ -1,4 +1,4 @@
-"""Ready-made requests for the multilingual and the image-caption benchmark."""
+"""Ready-made requests for the multilingual and image-caption benchmarks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from contrasim_core.refs import DatasetRef, Pooling
 from contrasim_core.runs.retrieval.spec import Negatives, RetrievalSpec
 
 LANGUAGES = ("en", "ar", "zh", "ru", "tr")
-"""The paper's five."""
+"""The five languages of the paper."""
 
 
 PAPER_PAIRED = EncoderSpec(epochs=30)
@@ -30,7 +30,7 @@ QUICK_MULTILINGUAL = EncoderSpec(epochs=10, batch_rows=128)
 
 
 QUICK_CAPTION = EncoderSpec(epochs=12, batch_rows=128)
-"""Enough for the small bundled models, on two cores."""
+"""Training options that are enough for the small bundled models, on two cores."""
 
 
 QUICK_ROWS = {"multilingual": (1024, 400), "image-caption": (2048, 3000)}
@@ -42,7 +42,7 @@ BATCH = {"multilingual": 8, "image-caption": 64}
 
 
 SEEDS = {"multilingual": (0,), "image-caption": (0, 1, 2, 3, 4)}
-"""Encoder seeds, as in the paper: languages make twenty pairs, images and captions one or four."""
+"""Number of encoder seeds, as in the paper: languages form twenty pairs, images and captions one or four."""
 
 
 HUB_ROWS = (10_000, 5_000)
@@ -50,7 +50,7 @@ HUB_ROWS = (10_000, 5_000)
 
 
 NEIGHBOURS_OF_FEW = 4
-"""Of UMAP, where five samples are shown as in figure 5 of the paper."""
+"""Neighbours of UMAP when five samples are shown, as in figure 5 of the paper."""
 
 
 MULTILINGUAL_MODEL = "phrases-bert-0"
@@ -66,7 +66,7 @@ CLIP_MODEL = "scenes-clip-0"
 
 
 def negatives(text: str) -> tuple[Negatives, ...]:
-    """Kinds of distractors from a comma-separated list; `RetrievalSpec` checks them."""
+    """Parse kinds of distractors from a comma-separated list; `RetrievalSpec` checks them."""
     return tuple(part.strip() for part in text.split(",") if part.strip())  # type: ignore[misc]
 
 
@@ -80,19 +80,19 @@ def multilingual_spec(
     config: str | None = None,
     **options: Any,
 ) -> RetrievalSpec:
-    """The multilingual benchmark for one model: all ordered pairs of languages.
+    """Return the request for the multilingual benchmark of one model: all ordered pairs of languages.
 
     Args:
         model: bundled name, folder or hub id.
         measures: measure ids.
-        data: parallel texts with a train and a test split; the bundled phrases if left out.
+        data: parallel texts with a train and a test split; defaults to the bundled phrases.
         languages: columns of the data; 2 or more.
         pooling: how positions become rows.
         config: configuration of a hub data set, such as `all_languages` of XNLI.
         options: as for `retrieval_options`.
 
     Raises:
-        SpecError: if fewer than two languages are named, or one twice.
+        SpecError: if fewer than two languages are named, or one is named twice.
     """
     if len(set(languages)) < 2 or len(set(languages)) != len(languages):
         raise SpecError(f"Languages are {', '.join(languages) or 'none'}. Name 2 or more, each once.")
@@ -120,19 +120,19 @@ def caption_spec(
     pooling: dict[str, Pooling] | None = None,
     **options: Any,
 ) -> RetrievalSpec:
-    """The image-caption benchmark: every vision model with every text model, last layers.
+    """Return the request for the image-caption benchmark: every vision model with every text model, last layers.
 
     Args:
         vision: models that read the images; `name#vision` for a tower of CLIP.
         text: models that read the captions.
         measures: measure ids.
-        data: images with captions, with a train and a test split; the bundled scenes if left out.
+        data: images with captions, with a train and a test split; defaults to the bundled scenes.
         config: configuration of a hub data set.
-        pooling: by model; what is usual for its family, if left out.
+        pooling: pooling by model; defaults to what is usual for its family.
         options: as for `retrieval_options`.
 
     Raises:
-        SpecError: if no model is named.
+        SpecError: if a vision or a text model is missing.
     """
     if not vision or not text:
         raise SpecError("Name at least one vision model and one text model.")
@@ -159,20 +159,20 @@ def caption_spec(
 
 
 def clip_spec(model: str = CLIP_MODEL, *, measures: Sequence[str], **options: Any) -> RetrievalSpec:
-    """The image-caption benchmark between the two towers of one model, in the space they share."""
+    """Return the request for the image-caption benchmark of the two towers of one model, in their shared space."""
     return caption_spec((f"{model}#vision",), (f"{model}#text",), measures=measures, **options)
 
 
 def pooling_for_caption(model: str) -> Pooling:
-    """As in the paper: the class token of ViT and BERT, the last token of GPT-2, the spatial mean of ConvNeXt."""
+    """Return the paper's pooling: class token for ViT and BERT, last token for GPT-2, spatial mean for ConvNeXt."""
     usual = default_pooling(resolve_model(model))
     return "cls" if usual == "mean" else usual
 
 
 def _options(task: Literal["multilingual", "image-caption"], own: bool, options: dict[str, Any]) -> dict[str, Any]:  # noqa: FBT001
-    """Defaults: small and quick for the bundled data, the paper's for others.
+    """Return options with defaults: small and quick for the bundled data, the paper's for other data.
 
-    `rows` are the training and test samples, the rest are fields of `RetrievalSpec`.
+    `rows` are the numbers of training and test samples, the rest are fields of `RetrievalSpec`.
     """
     quick = QUICK_MULTILINGUAL if task == "multilingual" else QUICK_CAPTION
     rows = QUICK_ROWS[task] if own else HUB_ROWS

@@ -1,4 +1,4 @@
-"""What the multilingual and the image-caption benchmark give back. numpy and pandas only."""
+"""The results of the multilingual and image-caption benchmarks. numpy and pandas only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RIGHT = 0
 
 
 UNDEFINED = int(np.iinfo(np.int16).min)
-"""Values of `Choices.chosen` beside k, the number of the distractor that was chosen, and -k, of one that tied."""
+"""Values of `Choices.chosen` other than k, the number of the chosen distractor, and -k, that of a tied one."""
 
 
 OUTCOMES = ("lost", "tie", "undefined")
@@ -33,20 +33,20 @@ class RetrievalRecord:
     Attributes:
         task: `multilingual` or `image-caption`.
         measure: measure id.
-        protocol: `seen` if the encoder was trained on this very pair, `unseen` if on others; for closed-form measures,
-            which nothing trains, `untrained`.
+        protocol: `seen` if the encoder was trained on this pair, `unseen` if on others; `untrained` for closed-form
+            measures.
         accuracy: share of trials won, 0 to 1; ties are lost. Mean over the encoders of the group.
         low: lower end of the 95 % Wilson interval over the batches.
         high: upper end.
         trials: batches judged.
-        chance: what a guess would score.
+        chance: the accuracy of guessing.
         seed: encoder seed; None for closed-form measures.
-        layer: the layer's label.
+        layer: label of the layer.
         pair: the ordered pair, `anchor → candidates`.
         pair_group: languages (or models) that the pair shares with the encoder's training: `none`, `one` or `both`;
             empty for closed-form measures.
         negatives: `random` or `faiss`.
-        reason: why there is no accuracy (it is then NaN), or empty.
+        reason: why the accuracy is NaN, or empty.
     """
 
     task: str
@@ -74,14 +74,14 @@ class RetrievalLine:
         negatives: `random` or `faiss`.
         pair_group: as in the records; `all` for the mean over pairs an encoder was not trained on, and for
             closed-form measures.
-        layer: the layer's label.
+        layer: label of the layer.
         accuracy: mean over pairs, encoders and seeds.
-        std: sample standard deviation (ddof 1) over pairs, encoders and seeds, as the paper gives it.
-        low: lower end of the 95 % interval; batches are what varies, because all pairs are judged on the same samples.
+        std: sample standard deviation (ddof 1) over pairs, encoders and seeds, as in the paper.
+        low: lower end of the 95 % interval over batches, because all pairs are judged on the same samples.
         high: upper end.
         trials: batches times pairs, encoders and seeds.
-        chance: what a guess would score.
-        reason: why there is no accuracy, or empty.
+        chance: the accuracy of guessing.
+        reason: why the accuracy is NaN, or empty.
     """
 
     measure: str
@@ -103,10 +103,10 @@ class Choices:
 
     Attributes:
         chosen: [pairs, layers, batches] 0 for the true batch, k for distractor k, -k for a tie with it, `UNDEFINED`
-            for a trial without a score or without all its distractors.
+            for a trial without a score or with missing distractors.
         own: [pairs, layers, batches] score of the true batch.
         best: [pairs, layers, batches] score of the best distractor.
-        won: [pairs, layers, batches] share of the group's encoders that were right; NaN where a pair is not judged.
+        won: [pairs, layers, batches] share of the group's encoders that were right; NaN if a pair is not judged.
     """
 
     chosen: NDArray[np.int16]
@@ -120,25 +120,25 @@ CHOICES = tuple(item.name for item in fields(Choices))
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RetrievalResult:
-    """All records of a benchmark and what is behind them.
+    """All records of a benchmark, and the data behind them.
 
     Attributes:
         task: `multilingual` or `image-caption`.
         records: one per measure, negatives, layer, ordered pair, group and seed.
-        lines: the records summed up for figures.
+        lines: the records summarised for figures.
         choices: by `measure|negatives|group`.
         sources: names of the languages or models.
-        pairs: [pairs] of (anchor, candidates), places in `sources`.
-        layers: the layers' labels.
+        pairs: [pairs] of (anchor, candidates), positions in `sources`.
+        layers: labels of the layers.
         batches: [batches, n] rows of the test samples in each batch.
         random: [batches, candidates, n] rows of the random distractors.
         neighbours: [sources, layers, rows, candidates] rows of the retrieved distractors; empty without FAISS.
-        samples: by source, what people see of each test sample: its text, or empty for images.
+        samples: by source, the text of each test sample; empty for images.
         thumbnails: [rows, h, w, 3] of the images, or None.
         recipe: models, data, pooling, n and so on, for captions.
         curves: training curves by measure.
         seconds: wall time by part.
-        versions: of the libraries the numbers depend on.
+        versions: versions of the libraries the numbers depend on.
     """
 
     task: str
@@ -159,32 +159,32 @@ class RetrievalResult:
     versions: dict[str, str] = field(default_factory=versions)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row per record."""
+        """Return one row per record."""
         return pd.DataFrame([asdict(record) for record in self.records])
 
     def summary(self) -> pd.DataFrame:
-        """One row per line."""
+        """Return one row per line."""
         return pd.DataFrame([asdict(line) for line in self.lines])
 
     def pair_name(self, place: int) -> str:
-        """An ordered pair for people."""
+        """Return the name of an ordered pair."""
         anchor, candidates = self.pairs[place]
         return f"{self.sources[anchor]} → {self.sources[candidates]}"
 
     def candidates(self, negatives: str, pair: int, layer: int, batch: int) -> NDArray[np.int32]:
-        """[candidates, n] rows of the distractors of a trial."""
+        """Return [candidates, n] rows of the distractors of a trial."""
         if negatives == "random":
             return np.asarray(self.random[batch])
         rows = self.batches[batch]
         return np.asarray(self.neighbours[self.pairs[pair][1], layer, rows].T)
 
     def judged(self, measure: str, negatives: str, group: str, layer: int) -> int:
-        """Trials behind one point, over all pairs that were judged."""
+        """Return the number of trials behind one point, over all pairs that were judged."""
         made = self.choices[f"{measure}|{negatives}|{group}"]
         return int((~np.isnan(made.won[:, layer])).sum())
 
     def failures(self, measure: str, negatives: str, group: str, layer: int) -> pd.DataFrame:
-        """The lost trials of one point: pair, batch, outcome, distractor (0: none) and both scores, worst first."""
+        """Return the lost trials of one point, worst first: pair, batch, outcome, distractor (0: none), both scores."""
         made = self.choices[f"{measure}|{negatives}|{group}"]
         pairs, batches = np.nonzero((made.chosen[:, layer] != RIGHT) & ~np.isnan(made.won[:, layer]))
         chosen = made.chosen[pairs, layer, batches].astype(np.int64)
@@ -220,7 +220,7 @@ class RetrievalResult:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
             ForeignFormatError: if an older version wrote it.
@@ -229,7 +229,7 @@ class RetrievalResult:
         with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
             if data["choices"] and f"{CHOICES[-1]}-0" not in arrays:
                 raise ForeignFormatError(
-                    f"retrieval {folder.name} was written by an older version, whose numbers are no longer trusted. "
+                    f"retrieval {folder.name} was written by an older version, whose numbers are no longer reliable. "
                     "Run the benchmark again."
                 )
             choices = {
@@ -259,7 +259,7 @@ class RetrievalResult:
 
 
 def _columns(items: Sequence[Any]) -> dict[str, list[Any]]:
-    """Many equal records as columns: a tenth of the size in JSON."""
+    """Turn records with equal fields into columns, which take a tenth of the size in JSON."""
     return {item.name: [getattr(row, item.name) for row in items] for item in fields(items[0])} if items else {}
 
 
@@ -268,6 +268,6 @@ def _rows(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 def _read(row: dict[str, Any]) -> dict[str, Any]:
-    """Numbers that JSON could not hold are NaN again."""
+    """Restore NaN, which JSON cannot represent."""
     shares = {name: math.nan for name in (*SHARES, "std") if name in row and row[name] is None}
     return {**row, **shares}

@@ -1,4 +1,4 @@
-"""The multilingual and the image-caption benchmark, with every measure and kind of distractor that is asked for."""
+"""The multilingual and image-caption benchmarks, with every requested measure and kind of distractor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def needs(spec: RetrievalSpec) -> tuple[Spec, ...]:
-    """The layers of the test samples, the distractors, the encoders, and what anchors are taken from."""
+    """Return the layers of the test samples, the distractors, the encoders, and the layers with their anchors."""
     found: list[Spec] = list(spec.test)
     if "faiss" in spec.negatives:
         found += [spec.neighbours(source) for source in sorted({candidates for _, candidates in spec.pairs})]
@@ -38,17 +38,17 @@ def needs(spec: RetrievalSpec) -> tuple[Spec, ...]:
 
 
 def learned(spec: RetrievalSpec) -> list[EncoderKind]:
-    """The learned measures among those asked for."""
+    """Return the learned measures among those requested."""
     return [name for name in spec.measures if name in ENCODER_KINDS]  # type: ignore[misc]
 
 
 def title(spec: RetrievalSpec) -> str:
-    """Task, models and data."""
+    """Name task, models and data."""
     return f"{spec.task.capitalize()}, {', '.join(model_names(spec))} on {spec.test[0].data.label}"
 
 
 def model_names(spec: RetrievalSpec) -> list[str]:
-    """Labels of the models, each once."""
+    """Return the labels of the models, each once."""
     return list(dict.fromkeys(source.model.label for source in spec.test))
 
 
@@ -99,5 +99,5 @@ def make(spec: RetrievalSpec, have: Mapping[Spec, Any], context: Context) -> Ret
 
 
 def load(_spec: RetrievalSpec, folder: Path) -> RetrievalResult:
-    """What was found."""
+    """Read the finished result."""
     return RetrievalResult.load(folder)

@@ -1,4 +1,4 @@
-"""The multilingual and the image-caption benchmark: what is asked for."""
+"""The multilingual and image-caption benchmarks: the request."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class RetrievalSpec(Spec):
         layers: layer indices, the same in every source; None for all but the embeddings (index 0).
         measures: measure ids, closed-form and learned.
         negatives: kinds of distractors.
-        batch: rows of a batch.
-        candidates: distractors of a trial.
+        batch: number of rows per batch.
+        candidates: number of distractors per trial.
         metric: how FAISS measures distance: `l2` or inner product.
         index: `flat` is exact; `ivf` is for pools of millions.
         encoder: training options of the learned measures.
@@ -65,7 +65,7 @@ class RetrievalSpec(Spec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the sources are called."""
+        """Names of the sources."""
         return names_of(self.test)
 
     @property
@@ -79,7 +79,7 @@ class RetrievalSpec(Spec):
         return tuple(dict.fromkeys((min(pair), max(pair)) for pair in self.pairs))
 
     def training(self, encoder: EncoderKind) -> PairedSpec:
-        """The training of one learned measure; test samples are left out of it."""
+        """Return the training of one learned measure, without the test samples."""
         return PairedSpec(
             encoder=self.encoder.replace(encoder=encoder),
             sources=self.train,
@@ -90,7 +90,7 @@ class RetrievalSpec(Spec):
         )
 
     def neighbours(self, source: int) -> NeighboursSpec:
-        """The search for the distractors of one source."""
+        """Return the search for the distractors of one source."""
         return NeighboursSpec(
             source=self.test[source], layers=self.layers, k=self.candidates, metric=self.metric, index=self.index
         )

@@ -23,14 +23,14 @@ NAN = float("nan")
 
 @dataclass(eq=False, kw_only=True)
 class Tally:
-    """What a benchmark has counted so far.
+    """The counts of a benchmark so far.
 
     Attributes:
-        task: for the records.
+        task: the benchmark, for the records.
         pairs: names of the ordered pairs.
-        layers: labels.
+        layers: labels of the layers.
         batches: number of batches.
-        chance: what a guess would score.
+        chance: the accuracy of guessing.
     """
 
     task: str
@@ -43,7 +43,7 @@ class Tally:
     choices: dict[str, Choices] = field(default_factory=dict)
 
     def keep(self, measure: str, negatives: str, group: str, judged: Judged) -> None:
-        """Records, lines and choices of one group of pairs."""
+        """Add records, lines and choices of one group of pairs."""
         for seed, by_pair in judged.items():
             for place, trials in enumerate(by_pair):
                 if trials:
@@ -52,7 +52,7 @@ class Tally:
         self.choices[f"{measure}|{negatives}|{group}"] = self._chosen(judged)
 
     def mean_of_groups(self, measure: str, negatives: str, groups: Mapping[str, Judged]) -> None:
-        """The line `all`: all pairs but the one an encoder was trained on; that one, where there is no other."""
+        """Add the line `all`: all pairs except the one an encoder was trained on, unless it is the only one."""
         kept = {name: item for name, item in groups.items() if name != "both"} or groups
         self._lines(measure, negatives, "all", [trials for judged in kept.values() for trials in _flat(judged)])
         shown = next((name for name in GROUPS if name in kept), None)
@@ -60,13 +60,13 @@ class Tally:
             self.choices[f"{measure}|{negatives}|all"] = self.choices[f"{measure}|{negatives}|{shown}"]
 
     def undefined(self, measure: str, negatives: str, reasons: Mapping[int, str], *, all_pairs: bool) -> None:
-        """A measure that cannot be judged on some pairs: the reason instead of an accuracy.
+        """Add the reason instead of an accuracy for a measure that cannot be judged on some pairs.
 
         Args:
-            measure: its id.
+            measure: id of the measure.
             negatives: kind of distractors.
-            reasons: by place of the pair.
-            all_pairs: whether nothing is left for a line.
+            reasons: reasons by position of the pair.
+            all_pairs: whether no pair remains for a line.
         """
         nothing = {"accuracy": NAN, "low": NAN, "high": NAN, "trials": 0, "chance": self.chance}
         for layer in self.layers:
@@ -113,7 +113,7 @@ class Tally:
             )
 
     def _lines(self, measure: str, negatives: str, group: str, trials: Sequence[Trials]) -> None:
-        """One line for each layer, over pairs, encoders and seeds, which all count the same."""
+        """Add one line per layer, over pairs, encoders and seeds with equal weight."""
         if not trials:
             return
         wins = np.stack([item.wins for item in trials])  # [pairs and encoders, layers, batches]
@@ -136,7 +136,7 @@ class Tally:
             )
 
     def _chosen(self, judged: Judged) -> Choices:
-        """Choices of the first encoder of each pair, and the share of all encoders that were right."""
+        """Return the choices of the first encoder of each pair, and the share of all encoders that were right."""
         shape = (len(self.layers), self.batches)
         nothing = Trials(np.full(shape, UNDEFINED), np.full(shape, NAN), np.full(shape, NAN))
         by_pair = [[item for made in judged.values() for item in made[place]] for place in range(len(self.pairs))]

@@ -1,9 +1,9 @@
 """Which batch is the translation, or the caption, of this one (ContraSim, sections 6.2 and 6.3)?
 
-For a batch of rows of one source (a language, or a model) the same samples' rows of another source stand among ten
-distractors: batches of other rows drawn at random, or batches of the j-th nearest rows of each true row, by exact
-search in the raw representations of that source and layer. The measure wins if it finds the true batch most alike. A
-tie is a loss, and so is a trial that is not defined (see `trials.judge_batches`).
+Given a batch of rows of one source (a language, or a model), the measure has to find the same samples' rows of another
+source among ten distractors: batches of other rows drawn at random, or batches of the j-th nearest rows of each true
+row, by exact search in the raw representations of that source and layer. The measure wins if it finds the true batch
+most similar. A tie is a miss, and so is an undefined trial (see `trials.judge_batches`).
 
 Encoders trained on a pair of sources are judged on other pairs, grouped by how many sources they share with training.
 """
@@ -36,7 +36,7 @@ from contrasim_core.runs.retrieval.tally import GROUPS, Tally
 from contrasim_core.runs.retrieval.trials import Trials, judge_batches, random_distractors
 
 Encoders = Callable[[EncoderKind, Progress], Sequence[tuple[tuple[int, int], ContraSim]]]
-"""Trained encoders of a kind with the pair of sources of each."""
+"""Trained encoders of a kind, each with its pair of sources."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,19 +44,19 @@ class Retrieval:
     """The representations a benchmark runs on.
 
     Attributes:
-        task: for the records.
+        task: the benchmark, for the records.
         test: layers by source, all on the same test samples; layer l of a source is judged with layer l of another.
-        pairs: ordered pairs of places in `test`: anchor, candidates.
-        batch: rows of a batch.
-        candidates: distractors of a trial.
-        search: how neighbours are found.
-        same: [sources] of [rows] numbers, equal for samples with equal content; None where all differ.
+        pairs: ordered pairs of positions in `test`: anchor, candidates.
+        batch: number of rows per batch.
+        candidates: number of distractors per trial.
+        search: how to search for neighbours.
+        same: [sources] of [rows] numbers, equal for samples with equal content; None if all differ.
         train: layers by source on the training samples; needed by `contrasim.relative`.
-        encoders: trains, or finds, encoders; needed by learned measures.
-        own_pair: whether encoders are judged on the pair they were trained on alone, as for image and caption.
-        seed: of the random distractors.
-        layers: labels of the layers; their own, if left out.
-        neighbours: gives [layers, rows, candidates] of a source, if they are known; else they are searched here.
+        encoders: trains or loads encoders; needed by learned measures.
+        own_pair: whether encoders are judged only on the pair they were trained on, as for image and caption.
+        seed: seed of the random distractors.
+        layers: labels of the layers; by default their own.
+        neighbours: returns [layers, rows, candidates] of a source; by default they are computed here.
     """
 
     task: str
@@ -78,14 +78,16 @@ class Retrieval:
         depths = {name: len(layers) for name, layers in self.test.items()}
         if len(depths) < 2 or 0 in depths.values() or len(set(depths.values())) > 1:
             raise SpecError(
-                f"This benchmark needs 2 or more sources with equally many layers; there are: {depths or 'none'}."
+                f"This benchmark needs 2 or more sources with equally many layers. It got {depths or 'none'}."
             )
         first = next(iter(self.test.values()))[0]
         for layers in self.test.values():
             for layer in layers:
                 check_paired(first, layer)
         if self.batch < 2 or self.candidates < 1:
-            raise SpecError(f"batch is {self.batch} and candidates is {self.candidates}. They start at 2 and 1.")
+            raise SpecError(
+                f"batch is {self.batch} and candidates is {self.candidates}. They must be at least 2 and 1."
+            )
         need = self.batch + max(self.batch, self.candidates + 1)
         if len(first.samples) < need:
             raise SpecError(
@@ -95,7 +97,7 @@ class Retrieval:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Of the layers: the names they share, or numbers where the sources' layers have names of their own."""
+        """Labels of the layers: the names they share, or numbers if the names differ between sources."""
         if self.layers is not None:
             return tuple(self.layers)
         names = [tuple(layer.layer.label for layer in layers) for layers in self.test.values()]
@@ -111,10 +113,10 @@ class Retrieval:
         Args:
             measures: ids, closed-form (options may follow the id) and learned.
             negatives: `random`, `faiss`.
-            progress: told as it goes.
+            progress: called as the work proceeds.
 
         Raises:
-            SpecError: if learned measures are asked for and nothing trains them.
+            SpecError: if learned measures are requested without encoders.
         """
         run = _Run(self, negatives, progress, len(measures))
         for name in measures:
@@ -123,7 +125,7 @@ class Retrieval:
 
 
 class _Run:
-    """One benchmark run while it is going on."""
+    """A benchmark run in progress."""
 
     def __init__(self, task: Retrieval, negatives: Sequence[Negatives], progress: Progress, steps: int) -> None:
         self.task, self.negatives, self.progress, self.steps = task, tuple(negatives), progress, steps
@@ -147,7 +149,7 @@ class _Run:
         self.neighbours = self._neighbours()
 
     def _neighbours(self) -> NDArray[np.int32]:
-        """[sources, layers, rows, candidates]: searched once for all measures."""
+        """Return [sources, layers, rows, candidates], computed once for all measures."""
         task = self.task
         if "faiss" not in self.negatives:
             return np.zeros((0, 0, 0, 0), dtype=np.int32)
@@ -166,7 +168,7 @@ class _Run:
         return neighbours_of(self.matrices[source], self.task.candidates, search=self.task.search, groups=same)
 
     def judge(self, name: str) -> None:
-        """One measure: with every encoder, if it is learned."""
+        """Judge one measure, with every encoder if it is learned."""
         started = time.monotonic()
         self.progress(self.done, self.steps, f"{name}: judging")
         if name in ENCODER_KINDS:
@@ -196,7 +198,7 @@ class _Run:
 
     def _learned(self, kind: EncoderKind) -> None:
         if self.task.encoders is None:
-            raise SpecError(f"{kind} is learned: it needs encoders. Give encoders and train.")
+            raise SpecError(f"{kind} is learned, so it needs encoders. Give encoders and train.")
         try:
             encoders = self.task.encoders(kind, share(share(self.progress, self.done, self.steps), 0, 2))
             self.curves[kind] = [encoder.curve for _, encoder in encoders]
@@ -215,7 +217,7 @@ class _Run:
     def _judged_by(
         self, kind: EncoderKind, encoders: Sequence[tuple[tuple[int, int], ContraSim]]
     ) -> dict[tuple[Negatives, str], dict[int | None, list[list[Trials]]]]:
-        """Trials of all encoders, by distractors and group of pairs."""
+        """Return trials of all encoders, by distractors and group of pairs."""
         found: dict[tuple[Negatives, str], dict[int | None, list[list[Trials]]]] = {}
         for number, (trained, encoder) in enumerate(encoders):
             done = self.done + (1 + number / len(encoders)) / 2
@@ -234,7 +236,7 @@ class _Run:
         return found
 
     def _encoded(self, encoder: ContraSim) -> list[list[Tensor]]:
-        """All rows of all sources and layers, encoded once; sources of widths the encoder does not know are empty."""
+        """Encode all rows of all sources and layers once; sources with widths unknown to the encoder are empty."""
         needed = {source for pair in self.task.pairs for source in pair}
         if self.task.own_pair:
             needed = {self.names.index(name) for name in encoder.models}
@@ -244,7 +246,7 @@ class _Run:
         ]
 
     def _encode(self, encoder: ContraSim, source: int, layer: int) -> Tensor:
-        """Encodings of the rows; NaN for rows that are not finite, so that only their trials are lost."""
+        """Encode the rows; rows that are not finite become NaN, so that only their trials are lost."""
         name = self.names[source]
         anchors = None
         if encoder.measure().needs_anchors:
@@ -263,7 +265,7 @@ class _Run:
     def _trials(
         self, pair: tuple[int, int], negatives: Negatives, score: Batched, a: Sequence[Tensor], b: Sequence[Tensor]
     ) -> Trials:
-        """All trials of a pair: every layer, every batch."""
+        """Run all trials of a pair: every layer, every batch."""
         parts = []
         for layer in range(self.depth):
             distractors = self.random
@@ -274,7 +276,7 @@ class _Run:
         return Trials(chosen.astype(np.int16), own.astype(np.float64), best.astype(np.float64))
 
     def result(self, **content: Any) -> RetrievalResult:
-        """The finished result; texts and thumbnails are added by who knows them."""
+        """Return the finished result; the caller adds texts and thumbnails."""
         return RetrievalResult(
             task=self.task.task,
             records=tuple(self.tally.records),

@@ -1,4 +1,4 @@
-"""One trial after the other: which of the true batch and its distractors does a measure find most alike?"""
+"""Single trials: which of the true batch and its distractors does a measure find most similar?"""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ class Trials:
 
     @property
     def wins(self) -> NDArray[np.float64]:
-        """1 where the true batch was chosen."""
+        """Return 1 where the true batch was chosen."""
         wins: NDArray[np.float64] = (self.chosen == RIGHT).astype(np.float64)
         return wins
 
 
 def random_distractors(rows: int, batches: NDArray[np.int32], count: int, seed: int) -> NDArray[np.int32]:
-    """[batches, count, n] rows for each batch's distractors: none of its own rows, and none twice in a distractor.
+    """Draw [batches, count, n] rows for each batch's distractors: none of its own rows, none twice in a distractor.
 
-    The distractors of a batch share no rows as long as there are enough.
+    The distractors of a batch share no rows if there are enough rows.
     """
     random = np.random.RandomState(seed)
     n = batches.shape[1]
@@ -51,17 +51,17 @@ def random_distractors(rows: int, batches: NDArray[np.int32], count: int, seed: 
 def judge_batches(
     a: Tensor, b: Tensor, batches: NDArray[np.int32], distractors: NDArray[np.int32], score: Batched
 ) -> tuple[NDArray[np.int16], NDArray[np.float64], NDArray[np.float64]]:
-    """Choice, own score and best other score of each batch.
+    """Return choice, own score and best other score of each batch.
 
-    A trial needs all its distractors, because fewer are easier: one with a missing row (-1) makes it undefined, which
-    is a loss. So is a trial whose truth has no score, or none of whose distractors has; a single distractor without a
-    score cannot win.
+    A trial needs all its distractors, because fewer would be easier: a missing row (-1) makes it undefined, which is a
+    miss. So is a trial in which the true batch, or every distractor, has no score. A single distractor without a score
+    cannot win.
 
     Args:
         a: [rows, da] of the anchor's source.
         b: [rows, db] of the candidates' source.
         batches: [m, n] rows.
-        distractors: [m, k, n] rows, -1 where there is none.
+        distractors: [m, k, n] rows, -1 if missing.
         score: the measure.
     """
     count, k, n = distractors.shape

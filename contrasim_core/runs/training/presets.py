@@ -22,24 +22,24 @@ def train_spec(
     rows: int | None = None,
     seeds: Sequence[int] = (0,),
 ) -> TrainSpec:
-    """Encoders for a bundled family, or for models and data of one's own; the embeddings (layer 0) are left out.
+    """Return the request for encoders of a bundled family, or of the user's own models and data, without layer 0.
 
     Args:
         models: a bundled family, or names separated by commas.
         encoder: what to train.
-        data: data set with a train split; the family's own if left out.
-        pooling: the family's own if left out, else `mean`.
-        rows: the family's own if left out.
-        seeds: one encoder each.
+        data: data set with a train split; defaults to the family's own.
+        pooling: defaults to the family's own, else `mean`.
+        rows: defaults to the family's own.
+        seeds: one encoder per seed.
 
     Raises:
-        SpecError: if models of one's own come without data.
+        SpecError: if the user's own models are given without data.
     """
     names = expand_models(models)
     known = family_for_layers(names)
     source = data or (known.test if known else None)
     if source is None:
-        raise SpecError(f"{models} is no bundled family, so say which --data to train on.")
+        raise SpecError(f"{models} is not a bundled family. Give --data, a data set to train on.")
     pinned = resolve_data(source, split="train")
     how: Pooling = pooling or (known.pooling if known else "mean")
     sources = tuple(ExtractionSpec(model=resolve_model(name), data=pinned, pooling=how) for name in names)

@@ -13,12 +13,12 @@ from contrasim_core.spec import Spec
 
 
 def needs(spec: TrainSpec) -> tuple[Spec, ...]:
-    """The layers of every model."""
+    """Return the layers of every model."""
     return spec.sources
 
 
 def title(spec: TrainSpec) -> str:
-    """Kind of encoder, models, data and seeds."""
+    """Name the kind of encoder, models, data and seeds."""
     return (
         f"{spec.encoder.encoder}, {len(spec.sources)} models on {spec.sources[0].data.label}, {len(spec.seeds)} seeds"
     )
@@ -37,7 +37,7 @@ def make(spec: TrainSpec, have: Mapping[Spec, Any], context: Context) -> Encoder
 
 
 def load(spec: TrainSpec, folder: Path) -> Encoders:
-    """The encoders, in the order of the spec's seeds."""
+    """Read the encoders, in the order of the spec's seeds."""
     return Encoders.load(folder, _files(spec))
 
 

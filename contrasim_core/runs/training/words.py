@@ -10,7 +10,7 @@ from contrasim_core.measure.facts import label_of
 
 
 def words_of_curves(curves: Sequence[TrainingCurve]) -> Words:
-    """Words for training curves."""
+    """Return the words for training curves."""
     kinds = list(dict.fromkeys(label_of(curve.encoder) for curve in curves))
     last = [curve.accuracy[-1] for curve in curves if curve.accuracy]
     epochs = max(len(curve.loss) for curve in curves)
@@ -22,7 +22,7 @@ def words_of_curves(curves: Sequence[TrainingCurve]) -> Words:
         title = f"{' and '.join(kinds)} {verb} the right layer in {span} of held-out cases after {epochs} epochs"
     seeds = len({curve.seed for curve in curves})
     caption = (
-        f"Mean loss of each epoch; accuracy on samples kept out of training. {seeds} seed(s); chance is "
+        f"Mean loss of each epoch; accuracy on samples held out of training. {seeds} seed(s); chance is "
         f"{curves[0].chance:.0%}; {curves[0].seconds:.0f} s for all seeds together."
     )
     return Words(
