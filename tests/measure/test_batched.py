@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from contrasim_core.measure.batched import batched, why_undefined
-from contrasim_core.measure.table import MEASURES, closed_form
+from contrasim_core.measure.closed_form import MEASURES, closed_form
 
 STACKED = [
     "cka.linear",
