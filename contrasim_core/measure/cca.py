@@ -104,9 +104,9 @@ def _all_features(dx: int, dy: int, **_options: str) -> int:
     return max(dx, dy)
 
 
-def _untruncated_features(dx: int, dy: int, threshold: float, summary: str) -> int | None:
+def _untruncated_features(dx: int, dy: int, threshold: float, **_options: str) -> int | None:
     """Where the leading directions alone are kept, few rows need not fill the space."""
-    return None if (threshold, summary) == (0.99, "rho") else max(dx, dy)
+    return None if threshold < 1 else max(dx, dy)
 
 
 MEAN = Formulas(pair=mean, filled_by=_all_features)

@@ -228,8 +228,7 @@ def bandwidth(name: str, distances: Float[Tensor, "n n"], t: float) -> float:
         SpecError: if t is not above 0.
         ConstantLayerError: if more than half of the rows coincide, so that the median distance is 0.
     """
-    if not t > 0:
-        raise SpecError(f"t is {t:g}. It must be above 0.")
+    check_t(t)
     median = float(np.median(distances.cpu().numpy()))
     if median == 0:
         raise ConstantLayerError(
@@ -237,6 +236,16 @@ def bandwidth(name: str, distances: Float[Tensor, "n n"], t: float) -> float:
             "is 0. Drop repeated samples, or use cka.linear."
         )
     return t * t * median
+
+
+def check_t(t: float) -> None:
+    """Refuse a bandwidth that is not above 0.
+
+    Raises:
+        SpecError: with what was given.
+    """
+    if not t > 0:
+        raise SpecError(f"t is {t:g}. It must be above 0.")
 
 
 def rbf_grid(rows: Sequence[LayerFactors], columns: Sequence[LayerFactors], t: float) -> Bulk:
@@ -273,6 +282,7 @@ def _kernel_rows(layer: LayerFactors, block: slice, variance: float) -> Float[Te
 
 def rbf_stacked(x: Stack, y: Stack, t: float) -> Scores:
     """`rbf` of each batch, with a bandwidth for each."""
+    check_t(t)
     return _stacked(_stacked_kernels(x, t), _stacked_kernels(y, t))
 
 
