@@ -8,8 +8,8 @@ from torch import Tensor
 
 from bench.cka import Layers, Size, make_layers
 from bench.measuring import Contestant, interleave, report
+from contrasim_core.measure.closed_form import closed_form
 from contrasim_core.measure.grid import similarity_grids
-from contrasim_core.measure.table import closed_form
 
 SEVEN = ("cca.mean", "cca.r2", "svcca", "pwcca", "procrustes", "regression.r2", "cka.linear")
 

@@ -16,9 +16,9 @@ from contrasim_core.encoder.measures import LEARNED
 from contrasim_core.encoder.spec import ENCODER_KINDS, EncoderKind, EncoderSpec
 from contrasim_core.errors import FewSamplesWarning, SpecError
 from contrasim_core.measure.base import MeasureSpec
+from contrasim_core.measure.closed_form import MEASURES, closed_form
 from contrasim_core.measure.grid import Layer, as_layer, few_samples_note, similarity_grids
 from contrasim_core.measure.result import SimilarityGrid
-from contrasim_core.measure.table import MEASURES, closed_form
 from contrasim_core.progress import Progress, silent
 from contrasim_core.refs import DatasetRef, ModelRef, Pooling
 from contrasim_core.runs.extract import extract

@@ -10,7 +10,8 @@ from jaxtyping import install_import_hook
 # Shapes and types in the signatures of what computes are checked at every call; in production they cost nothing.
 CHECKED = (
     "neighbours.search", "activations.pooling", "activations.runner", "encoder.net", "encoder.losses",
-    "encoder.loop", "encoder.training", "encoder.paired", "encoder.similarity", "encoder.relative", "encoder.fitting",
+    "encoder.loop", "encoder.training", "encoder.paired", "encoder.relative", "encoder.fitting",
+    "measure.rowwise", "measure.cka", "measure.cca", "measure.procrustes", "measure.regression",
 )  # fmt: skip
 install_import_hook([f"contrasim_core.{name}" for name in CHECKED], "beartype.beartype")
 

@@ -1,5 +1,6 @@
-"""Adding a data source or a kind of run touches as few files as CONTRIBUTING says; each is added to a copy and run."""
+"""Adding a measure, a data source or a kind of run touches as few files as CONTRIBUTING says: each is added and run."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -56,6 +57,64 @@ def files_in_guide(heading: str) -> list[str]:
     """The files that CONTRIBUTING lists under a heading, in backquotes at the start of an item."""
     section = GUIDE.split(f"### {heading}\n")[1].split("\n### ")[0].split("\n## ")[0]
     return re.findall(r"^\d\. `([^`]+)`", section, flags=re.MULTILINE)
+
+
+MEASURE_ROW = """    MeasureFacts(
+        id="overlap.signs",
+        label="Equal signs",
+        formulas="signs.SIGNS",
+        colour=17,
+        source="doi.org/10.0000/none",
+        formula="s",
+        invariant_to=("scale",),
+        same_width=True,
+        streams=False,
+        options={"margin": 0.0},
+    ),
+"""
+MEASURE_FILE = '''"""Share of equal signs."""
+
+from contrasim_core.measure.base import Formulas
+
+
+def share(pair, margin):
+    return float(((pair.a.finite > margin) == (pair.b.finite > margin)).double().mean())
+
+
+SIGNS = Formulas(pair=share, stacked=lambda x, y, margin: ((x > margin) == (y > margin)).double().mean((-2, -1)))
+'''
+MEASURE_IN_USE = """
+import json, torch
+import contrasim_core as cs
+from contrasim_core.commands import main
+from contrasim_core.figures.theme import measure_style
+from contrasim_core.measure import facts
+from contrasim_core.measure.batched import batched
+from contrasim_core.measure.closed_form import closed_form
+x, y = torch.tensor([[1.0, -1.0], [2.0, 3.0]]), torch.tensor([[1.0, 1.0], [2.0, -3.0]])
+grid = cs.similarity_grid([x, y], [x, y], "overlap.signs")
+print(json.dumps([
+    cs.similarity(x, y, "overlap.signs"), cs.similarity(x, y, "overlap.signs", margin=1.5), grid.values.tolist(),
+    grid.label, batched(closed_form("overlap.signs"))(x[None], y[None]).tolist(),
+    "overlap.signs" in facts.expand_measures("all"), "overlap.signs" in facts.expand_measures("closed-form"),
+    "overlap.signs" in facts.LEARNED_IDS, measure_style("overlap.signs")[0], "overlap.signs" in str(cs.measures()),
+]))
+assert main.main(["measures", "--json"]) == 0
+"""
+
+
+def test_a_measure_is_one_file_and_one_row(copy):
+    copy.write("contrasim_core/measure/signs.py", MEASURE_FILE)
+    table = (copy.root / "contrasim_core/measure/table.py").read_text(encoding="utf-8")
+    copy.write("contrasim_core/measure/table.py", table.rstrip().removesuffix(")") + MEASURE_ROW + ")\n")
+    values, _, printed = copy.run(MEASURE_IN_USE).partition("\n")
+    assert json.loads(values) == [
+        0.5, 0.75, [[1.0, 0.5], [0.5, 1.0]], "Equal signs", [0.5], True, True, False, "#D55E00", True,
+    ]  # fmt: skip
+    assert json.loads(printed)[-1]["id"] == "overlap.signs"
+    copy.floors()
+    assert [name.replace("signs", "NAME") for name in copy.touched] == files_in_guide("A measure")
+    assert len(copy.touched) == 2
 
 
 def test_a_data_source_is_one_file_and_one_row(copy):

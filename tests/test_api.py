@@ -10,7 +10,7 @@ import contrasim_core as cs
 from contrasim_core.activations.layer import Activations
 from contrasim_core.encoder.spec import ENCODER_KINDS
 from contrasim_core.errors import FewSamplesWarning, NotFiniteError, PairingError, ShapeError, SpecError
-from contrasim_core.measure.table import MEASURES, closed_form
+from contrasim_core.measure.closed_form import MEASURES, closed_form
 from contrasim_core.refs import LayerRef, SampleSet
 
 

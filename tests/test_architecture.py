@@ -35,7 +35,18 @@ LIGHT_FILES = (
     "snippets",
 )
 """Files under `runs` that pages import: neither they nor anything they import loads torch."""
-LIGHT = ("refs", "spec", "result", "store", "figures", "models.find", "models.pooling", "measure.facts", "engine.dask")
+LIGHT = (
+    "refs",
+    "spec",
+    "result",
+    "store",
+    "figures",
+    "models.find",
+    "models.pooling",
+    "measure.facts",
+    "measure.table",
+    "engine.dask",
+)
 HEAVY = ("torch", "transformers", "umap", "faiss")
 NOT_IN_PAGES = ("torch", "numpy", "sklearn", "faiss", "umap", "transformers")
 

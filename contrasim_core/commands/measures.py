@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from contrasim_core.commands.output import Output, command
-from contrasim_core.measure.facts import MeasureFacts
+from contrasim_core.measure.table import TABLE
+
+PRIVATE = ("formulas", "colour", "kornblith")
+"""Fields of the table that are about our files and figures, not about the measure."""
 
 
 def add(commands: Any) -> None:
@@ -17,20 +20,12 @@ def add(commands: Any) -> None:
 
 
 def _measures(_options: Namespace, output: Output) -> int:
-    from contrasim_core.api import measures
-
-    found = measures()
     rows = [
-        (spec.id, spec.label, _range(spec.bounds), ", ".join(sorted(spec.invariant_to)) or "nothing", spec.source)
-        for spec in found
+        (row.id, row.label, _range(row.bounds), ", ".join(row.invariant_to) or "nothing", row.source) for row in TABLE
     ]
-    data = [{name: _jsonable(getattr(spec, name)) for name in MeasureFacts.__dataclass_fields__} for spec in found]
+    data = [{name: value for name, value in asdict(row).items() if name not in PRIVATE} for row in TABLE]
     output.table("Measures", ("id", "name", "range", "unchanged by", "source"), rows, data)
     return 0
-
-
-def _jsonable(value: Any) -> Any:
-    return sorted(value) if isinstance(value, frozenset) else dict(value) if isinstance(value, Mapping) else value
 
 
 def _range(bounds: tuple[float | None, float | None]) -> str:

@@ -16,9 +16,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from contrasim_core.encoder import loop, similarity
+from contrasim_core.encoder import loop
 from contrasim_core.encoder.loop import Loop, Split, Trained
 from contrasim_core.encoder.losses import paired_contrast
+from contrasim_core.encoder.measures import training_score
 from contrasim_core.encoder.relative import relative
 from contrasim_core.encoder.spec import EncoderSpec
 from contrasim_core.errors import EncoderError
@@ -199,7 +200,7 @@ class PairTraining(Loop):
         kind = self.spec.encoder
         if kind in ("deepdot", "deepcka"):
             views = torch.stack(z.chunk(2, dim=1), dim=1)
-            return -similarity.SCORES[kind](views)[:, 0, 1]
+            return -training_score(kind)(views)[:, 0, 1]
         return paired_contrast(z, self.spec.loss, self.spec.temperature, "norm" if kind == "contrasim.norm" else "dot")
 
     def accuracies(self) -> list[float]:

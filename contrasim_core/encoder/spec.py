@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from contrasim_core.activations.spec import ExtractionSpec
+from contrasim_core.measure.facts import LEARNED_IDS, needs_anchors
 from contrasim_core.refs import DatasetRef
 from contrasim_core.spec import Spec, require
 
@@ -13,9 +14,8 @@ LossKind = Literal["supcon", "eq3"]
 
 
 EncoderKind = Literal["contrasim", "contrasim.norm", "contrasim.relative", "deepdot", "deepcka"]
-
-
-ENCODER_KINDS: tuple[str, ...] = get_args(EncoderKind)
+"""The learned measures of the table; spelled out for type checkers."""
+ENCODER_KINDS: tuple[str, ...] = LEARNED_IDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class EncoderSpec(Spec):
     @property
     def is_relative(self) -> bool:
         """Whether rows are read as their similarities to anchor samples in the same model."""
-        return self.encoder == "contrasim.relative"
+        return needs_anchors((self.encoder,))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -18,8 +18,8 @@ from torch import Tensor
 from contrasim_core.encoder import loop
 from contrasim_core.encoder.loop import Loop, Split, Trained
 from contrasim_core.encoder.losses import equation3, positives_only, supcon
+from contrasim_core.encoder.measures import training_score
 from contrasim_core.encoder.relative import relative
-from contrasim_core.encoder.similarity import SCORES
 from contrasim_core.encoder.spec import EncoderSpec
 from contrasim_core.errors import EncoderError
 from contrasim_core.progress import Progress, share, silent
@@ -106,7 +106,7 @@ class LayerTraining(Loop):
     ) -> None:
         super().__init__(spec, seeds, split, 1 / len(units.layers), device)
         self.units = units
-        self.score = SCORES[spec.encoder]
+        self.score = training_score(spec.encoder)
         self.positives = units.positives.to(device)
         self.inputs, self.order = self._inputs()
         self.build([part.shape[2] for part in self.inputs[0]])

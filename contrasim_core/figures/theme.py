@@ -10,15 +10,11 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
+from contrasim_core.measure.facts import measure_facts
+
 Mode = Literal["light", "dark"]
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 SHAPES = ("circle", "square", "diamond", "cross", "x", "triangle-up")
-MEASURES = (
-    "cka.linear", "deepcka", "deepdot", "contrasim", "dot", "contrasim.relative",
-    "norm", "contrasim.norm", "procrustes", "cka.rbf", "cka.debiased", "hsic.linear",
-    "svcca", "pwcca", "cca.mean", "cca.r2", "regression.r2",
-)  # fmt: skip
-"""Measures in the order of their colours: those most often drawn together are far apart."""
 AMOUNT = "Cividis"
 DIFFERENCE = "PuOr"
 CHOSEN = "#D55E00"
@@ -58,8 +54,8 @@ def template(mode: Mode) -> go.layout.Template:
 
 def measure_style(measure: str) -> tuple[str, str]:
     """Return colour and shape of a measure's marks, the same in every figure."""
-    name = measure.partition(":")[0]
-    place = MEASURES.index(name) if name in MEASURES else len(MEASURES)
+    facts = measure_facts().get(measure.partition(":")[0])
+    place = facts.colour if facts else len(measure_facts())
     turn, colour = divmod(place, len(OKABE_ITO))
     return OKABE_ITO[colour], SHAPES[(colour + turn) % len(SHAPES)]
 

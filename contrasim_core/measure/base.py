@@ -1,10 +1,12 @@
-"""What a measure is: a pure function, and the facts about it that tables, checks and tests read."""
+"""What a measure is: the facts of its row in the table, and the formulas of its family in every form they have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, runtime_checkable
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -13,17 +15,44 @@ from torch import Tensor
 
 from contrasim_core.activations.layer import Matrix, as_matrix
 from contrasim_core.errors import ShapeError, SpecError, TooFewSamplesError
+from contrasim_core.measure.table import MeasureFacts
 
-Direction = Literal["similarity", "distance"]
-Invariance = Literal["translation", "scale", "permutation", "orthogonal", "linear", "joint orthogonal"]
-"""Maps of one side's features that leave the value alone. `joint orthogonal`: one rotation of both sides."""
-
-RIGID: frozenset[Invariance] = frozenset({"translation", "scale", "permutation", "orthogonal", "joint orthogonal"})
-LINEAR: frozenset[Invariance] = RIGID | {"linear"}
-
-
-Bulk = tuple[NDArray[np.float64], NDArray[np.float64] | None]
+Array = NDArray[np.float64]
+Bulk = tuple[Array, Array | None]
 """Values and, where the measure has them, expected values under shuffled rows; both [A, B]."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Formulas:
+    """One measure in every form it has. Options of the measure are keywords of all forms but `sums` and `all_pairs`.
+
+    Attributes:
+        pair: value of a prepared pair.
+        null: expected value of a prepared pair when the rows of y are shuffled; None where that is 0 or unknown.
+        sums: whole grids (and nulls) from `bulk.CrossSums`: for measures that need no factorisation.
+        grid: whole grids (and nulls) from the prepared layers of both sides.
+        stacked: scores [...] of stacks x [..., n, dx] and y [..., n, dy] in float64, whose leading axes broadcast; NaN
+            where undefined. Measures without this form are scored batch by batch.
+        all_pairs: of encodings [e, b, n, k], the scores [e, b, b] of all pairs of batches, to train on.
+        filled_by: of widths dx and dy, how many features n rows must outnumber by 2 for the value to depend on the
+            data; None if no number of features is too many.
+    """
+
+    pair: Callable[..., float]
+    null: Callable[..., float] | None = None
+    sums: Callable[[Any], Bulk] | None = None
+    grid: Callable[..., Bulk] | None = None
+    stacked: Callable[..., Tensor] | None = None
+    all_pairs: Callable[[Tensor], Tensor] | None = None
+    filled_by: Callable[..., int | None] = lambda _dx, _dy, **_options: None
+
+
+@cache
+def formulas_of(name: str) -> Formulas:
+    """What a row of the table names: `cka.LINEAR` is LINEAR in the file cka of this folder."""
+    file, _, constant = name.partition(".")
+    formulas: Formulas = getattr(importlib.import_module(f"{__package__}.{file}"), constant)
+    return formulas
 
 
 @runtime_checkable
@@ -45,50 +74,36 @@ class Family(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureSpec:
-    """A similarity measure and what is claimed of it. The claims are tested in both directions.
+class MeasureSpec(MeasureFacts):
+    """A similarity measure: its facts, and what computes it.
 
     Attributes:
-        id: as in commands, files and tables.
-        label: as in figures.
-        score: value of a prepared pair; takes the options as keywords.
         family: prepares layers and pairs.
-        source: paper, section or equation.
-        formula: LaTeX, for the About page.
-        bounds: least and greatest value; None where there is none.
-        direction: whether high means alike or different.
-        symmetric: whether f(x, y) = f(y, x).
-        invariant_to: maps of x that leave the value alone.
-        invariant_to_y: the same for y, where it differs.
-        min_samples: fewer rows raise `TooFewSamplesError`.
-        same_width: whether x and y need equally many columns.
-        saturates: whether the value nears its maximum for any data once n <= d.
-        null: expected value of a prepared pair when the rows of y are shuffled; None where that is 0 or unknown.
-        options: keyword options of the score and their defaults.
-        streams: whether covariances and row lengths are all it needs, so that n may exceed memory.
         trained_on: models a learned measure was trained on, where others deserve a warning; else None.
-        needs_anchors: whether layers must come with representations of the anchor samples.
     """
 
-    id: str
-    label: str
-    score: Callable[..., float]
     family: Family
-    source: str
-    formula: str
-    bounds: tuple[float | None, float | None] = (0.0, 1.0)
-    direction: Direction = "similarity"
-    symmetric: bool = True
-    invariant_to: frozenset[Invariance] = RIGID
-    invariant_to_y: frozenset[Invariance] | None = None
-    min_samples: int = 2
-    same_width: bool = False
-    saturates: bool = False
-    null: Callable[..., float] | None = None
-    options: Mapping[str, float | str] = field(default_factory=dict)
-    streams: bool = True
     trained_on: frozenset[str] | None = None
-    needs_anchors: bool = False
+
+    @classmethod
+    def of(cls, row: MeasureFacts, family: Family) -> Self:
+        """The measure of one row of the table."""
+        return cls(**{item.name: getattr(row, item.name) for item in fields(MeasureFacts)}, family=family)
+
+    @property
+    def forms(self) -> Formulas:
+        """Its formulas, imported when first used."""
+        return formulas_of(self.formulas)
+
+    @property
+    def score(self) -> Callable[..., float]:
+        """Value of a prepared pair; takes the options as keywords."""
+        return self.forms.pair
+
+    @property
+    def null(self) -> Callable[..., float] | None:
+        """Expected value of a prepared pair when the rows of y are shuffled; None where that is 0 or unknown."""
+        return self.forms.null
 
     def __call__(self, x: Matrix, y: Matrix) -> float:
         """The value for two representations of the same samples.
@@ -148,10 +163,18 @@ class MeasureSpec:
             TooFewSamplesError: fewer rows than `min_samples`.
             ShapeError: unequal widths where equal ones are needed.
         """
-        if n < self.min_samples:
-            raise TooFewSamplesError(f"{self.id} needs at least {self.min_samples} samples; there are {n}.")
+        self.check_rows(n)
         if self.same_width and dx != dy:
             raise ShapeError(
                 f"{self.id} needs equal widths; x has {dx} columns and y has {dy}. "
                 "CKA, CCA, Procrustes, regression and contrasim.relative take unequal widths."
             )
+
+    def check_rows(self, n: int) -> None:
+        """Refuse fewer rows than `min_samples`.
+
+        Raises:
+            TooFewSamplesError: with both numbers.
+        """
+        if n < self.min_samples:
+            raise TooFewSamplesError(f"{self.id} needs at least {self.min_samples} samples; there are {n}.")

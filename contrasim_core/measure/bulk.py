@@ -19,13 +19,12 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contrasim_core.errors import ConstantLayerError, RepresentationError, TooFewSamplesError
+from contrasim_core.errors import RepresentationError
+from contrasim_core.measure.base import Array
 from contrasim_core.measure.factors import LayerFactors, PairFactors
-from contrasim_core.measure.linalg import RANK_TOLERANCE, Spectrum, check_spread, row_blocks, squared_distances
+from contrasim_core.measure.linalg import RANK_TOLERANCE, Spectrum, check_spread, row_blocks
 from contrasim_core.progress import Progress, silent
 
-Array = NDArray[np.float64]
-Bulk = tuple[Array, Array | None]
 Pairs = set[tuple[int, int]]
 GRAM_BLOCK = 512  # rows: large enough for fast products, small enough for the cache
 FLOAT32_TERMS = 65536  # products are summed in float32 this many at a time, then in float64
@@ -59,42 +58,6 @@ class CrossSums:
     rows: Array
     a: Own
     b: Own
-
-
-def _cka(sums: CrossSums) -> Bulk:
-    scale = np.sqrt(np.outer(sums.a.gram, sums.b.gram))
-    return sums.gram / scale, np.outer(sums.a.norm, sums.b.norm) / ((sums.n - 1) * scale)
-
-
-def _hsic(sums: CrossSums) -> Bulk:
-    return sums.gram / (sums.n - 1) ** 2, None
-
-
-def _debiased(sums: CrossSums) -> Bulk:
-    cross = _debias(sums.n, sums.gram, sums.rows, np.outer(sums.a.norm, sums.b.norm))
-    return cross / np.sqrt(np.outer(_own_debiased(sums.n, sums.a), _own_debiased(sums.n, sums.b))), None
-
-
-def _debias(n: int, gram: Array, rows: Array, norms: Array) -> Array:
-    if n < 4:
-        raise TooFewSamplesError(f"cka.debiased needs at least 4 samples; there are {n}.")
-    values: Array = gram - n / (n - 2) * rows + norms / ((n - 1) * (n - 2))
-    return values
-
-
-def _own_debiased(n: int, own: Own) -> Array:
-    values = _debias(n, own.gram, own.rows, own.norm**2)
-    for value, gram, name in zip(values, own.gram, own.names, strict=True):
-        if value <= 1e-12 * gram:
-            raise ConstantLayerError(f"{name}: its debiased self-similarity is not positive at n = {n}.")
-    return values
-
-
-CROSS_GRAM: dict[str, Callable[[CrossSums], Bulk]] = {
-    "cka.linear": _cka,
-    "cka.debiased": _debiased,
-    "hsic.linear": _hsic,
-}
 
 
 def cross_sums(rows: Sequence[LayerFactors], columns: Sequence[LayerFactors]) -> CrossSums:
@@ -166,66 +129,36 @@ def cross_product(x: Float[Tensor, "n dx"], y: Float[Tensor, "n dy"]) -> Float[T
     return total
 
 
-def rbf_grid(rows: Sequence[LayerFactors], columns: Sequence[LayerFactors], t: float) -> Bulk:
-    """RBF CKA of all pairs and its expectation under shuffled rows, by blocks of rows.
-
-    The kernels are centred by algebra on their row sums, so no n x n kernel of more than one layer is ever held.
-    """
-    same = len(rows) == len(columns) and all(a is b for a, b in zip(rows, columns, strict=True))
-    layers = list(rows) if same else [*rows, *columns]
-    n, count = layers[0].n, len(layers)
-    sigmas = [layer.bandwidth(squared_distances(layer.centred, layer.centred).fill_diagonal_(0), t) for layer in layers]
-    products = torch.zeros(count, count, dtype=torch.float64)
-    sums = torch.zeros(count, n, dtype=torch.float64)
-    for block in row_blocks(n, max(1, 2**22 // n)):
-        kernels = torch.stack([_kernel_rows(layer, block, sigma) for layer, sigma in zip(layers, sigmas, strict=True)])
-        sums[:, block] = kernels.sum(2).cpu()
-        flat = kernels.flatten(1)
-        products += (flat @ flat.T).cpu()
-    totals = sums.sum(1)
-    hsic = (products - 2 / n * sums @ sums.T + torch.outer(totals, totals) / n**2).numpy()
-    traces = (n - totals / n).numpy()
-    first = np.arange(len(rows))
-    second = first if same else np.arange(len(rows), count)
-    scale = np.sqrt(np.outer(hsic.diagonal()[first], hsic.diagonal()[second]))
-    return hsic[np.ix_(first, second)] / scale, np.outer(traces[first], traces[second]) / ((n - 1) * scale)
-
-
-def _kernel_rows(layer: LayerFactors, block: slice, sigma_squared: float) -> Float[Tensor, "b n"]:
-    distances = squared_distances(layer.centred[block], layer.centred)
-    index = torch.arange(block.start, block.stop)
-    distances[index - block.start, index] = 0
-    return torch.exp(-distances / (2 * sigma_squared))
-
-
 class StreamedFactors(LayerFactors):
     """Factors of a layer that was only ever seen in blocks of rows: what a covariance knows, and row lengths."""
 
     def __init__(self, name: str, sums: _OwnSums) -> None:
-        self.name = name
-        self.n = len(sums.lengths)
         self._refusal = sums.refusal(name)
-        if self._refusal is not None:
-            return
-        values, vectors = torch.linalg.eigh(sums.covariance)
-        singular = values.clamp(min=0).sqrt().flip(0)
-        rank = int((singular > RANK_TOLERANCE * singular[0]).sum())
-        vt = vectors.flip(1).T[:rank]
-        self.__dict__["spectrum"] = Spectrum(torch.empty(0, rank), singular[:rank], vt, len(sums.covariance))
-        self.__dict__["sq_norm"] = float(sums.covariance.trace())
-        self.__dict__["row_sq_norms"] = sums.lengths
-        self.whitening = vt.T / singular[:rank]
+        known = None if self._refusal else _streamed_spectrum(sums)
+        super().__init__(torch.empty(0, len(sums.mean)), name, known)
+        self.n = sums.n
+        if known is not None:
+            self.sq_norm = float(sums.covariance.trace())
+            self.row_sq_norms = sums.lengths
+            self.whitening = known.vt.T / known.s
 
     @property
     def centred(self) -> Float[Tensor, "n d"]:
         """Not held in memory: asked for only where the layer is undefined, which it then says."""
-        assert self._refusal is not None  # noqa: S101 - measures that stream need no more than the factors above
-        raise self._refusal
+        raise self._refusal or AssertionError("measures that stream need no more than a streamed layer's factors")
 
     @property
     def _row_spread(self) -> tuple[Float[Tensor, " d"], Float[Tensor, " n"]]:
         """As `centred`."""
         raise self._refusal or AssertionError("a streamed layer has its row lengths")
+
+
+def _streamed_spectrum(sums: _OwnSums) -> Spectrum:
+    """Without left singular vectors, which have n rows."""
+    values, vectors = torch.linalg.eigh(sums.covariance)
+    singular = values.clamp(min=0).sqrt().flip(0)
+    rank = int((singular > RANK_TOLERANCE * singular[0]).sum())
+    return Spectrum(torch.empty(0, rank), singular[:rank], vectors.flip(1).T[:rank], len(sums.covariance))
 
 
 class _OwnSums:
@@ -280,7 +213,7 @@ def streamed_pairs(
         rows: name and reader (start, stop) -> [stop - start, d] of each layer of the first list.
         columns: of the second list.
         n: samples.
-        progress: told after each block.
+        progress: called after each block.
     """
     sides = (list(rows), list(columns))
     own = [[_OwnSums(_streamed_mean(read, n)) for _, read in side] for side in sides]
@@ -309,7 +242,6 @@ def _streamed_mean(read: Reader, n: int) -> Float[Tensor, " d"]:
 
 
 def _streamed_pair(a: StreamedFactors, b: StreamedFactors, cross: Float[Tensor, "da db"]) -> PairFactors:
-    pair = PairFactors(a, b)
-    if "spectrum" in a.__dict__ and "spectrum" in b.__dict__:
-        pair.__dict__["coupling"] = a.whitening.T @ cross @ b.whitening
-    return pair
+    if a.is_factored and b.is_factored:
+        return PairFactors(a, b, a.whitening.T @ cross @ b.whitening)
+    return PairFactors(a, b)

@@ -9,11 +9,14 @@ rank instead.
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from contrasim_core.errors import SpecError
-from contrasim_core.measure.base import LINEAR, RIGID, MeasureSpec
-from contrasim_core.measure.closed_form import CLOSED_FORM
+from contrasim_core.measure.base import Formulas
+from contrasim_core.measure.batched import Scores, Stack, defined, gram, whole
 from contrasim_core.measure.factors import PairFactors
+from contrasim_core.measure.linalg import RANK_TOLERANCE
 
 
 def _denominator(pair: PairFactors, over: str) -> int:
@@ -45,15 +48,45 @@ def svcca(pair: PairFactors, threshold: float = 0.99, summary: str = "rho") -> f
     Raises:
         SpecError: if an option has a value it cannot have.
     """
-    if not 0 < threshold <= 1:
-        raise SpecError(f"threshold is {threshold:g}. It must be above 0 and at most 1.")
+    _check(threshold, summary)
     ka, kb = pair.a.spectrum.components(threshold), pair.b.spectrum.components(threshold)
     block = pair.coupling[:ka, :kb]
-    if summary == "rho":
-        return float(torch.linalg.svdvals(block).clamp(max=1.0).sum()) / min(ka, kb)
-    if summary == "r2":
-        return float(block.square().sum()) / min(ka, kb)
-    raise SpecError(f"summary is {summary!r}. It can be: 'rho', 'r2'.")
+    total = _correlations(block).sum() if summary == "rho" else block.square().sum()
+    return float(total) / min(ka, kb)
+
+
+def stacked_svcca(x: Stack, y: Stack, threshold: float, summary: str) -> Scores:
+    """`svcca` of each batch: the left singular vectors are the eigenvectors of the Gram matrices."""
+    _check(threshold, summary)
+    u, ku = _leading(x, threshold)
+    v, kv = _leading(y, threshold)
+    rho = _correlations(u.transpose(-1, -2) @ v)
+    total = rho.sum(-1) if summary == "rho" else rho.square().sum(-1)
+    count = torch.minimum(ku, kv)
+    return defined(total / count, count)
+
+
+def _check(threshold: float, summary: str) -> None:
+    if not 0 < threshold <= 1:
+        raise SpecError(f"threshold is {threshold:g}. It must be above 0 and at most 1.")
+    if summary not in ("rho", "r2"):
+        raise SpecError(f"summary is {summary!r}. It can be: 'rho', 'r2'.")
+
+
+def _correlations(block: Float[Tensor, "... a b"]) -> Float[Tensor, "... k"]:
+    """Canonical correlations of two orthonormal bases from their products."""
+    rho: Tensor = torch.linalg.svdvals(block).clamp(max=1.0)
+    return rho
+
+
+def _leading(x: Stack, threshold: float) -> tuple[Tensor, Tensor]:
+    """Left singular vectors that explain `threshold` of the variance, the others zero; and how many."""
+    values, vectors = torch.linalg.eigh(whole(gram(x)))
+    values, vectors = values.flip(-1).clamp(min=0), vectors.flip(-1)
+    values = torch.where(values > RANK_TOLERANCE**2 * values[..., :1], values, 0.0)
+    total = values.sum(-1, keepdim=True)
+    kept = (values.cumsum(-1) - values < threshold * total) & (values > 0)
+    return vectors * kept[..., None, :], kept.sum(-1)
 
 
 def pwcca(pair: PairFactors) -> float:
@@ -67,48 +100,16 @@ def pwcca(pair: PairFactors) -> float:
     return float((weights * correlations).sum() / weights.sum())
 
 
-CCA_MEAN = MeasureSpec(
-    id="cca.mean",
-    label="Mean CCA",
-    score=mean,
-    family=CLOSED_FORM,
-    source="arXiv:1905.00414, eq. 8; arXiv:2303.16992, eq. 6",
-    formula=r"\lVert Q_Y^\top Q_X\rVert_*/p_1 = \textstyle\sum_i \rho_i/p_1",
-    invariant_to=LINEAR,
-    saturates=True,
-    options={"over": "width"},
-)
-CCA_R2 = MeasureSpec(
-    id="cca.r2",
-    label="Mean squared CCA",
-    score=mean_squared,
-    family=CLOSED_FORM,
-    source="arXiv:1905.00414, eq. 7",
-    formula=r"\lVert Q_Y^\top Q_X\rVert_F^2/p_1 = \textstyle\sum_i \rho_i^2/p_1",
-    invariant_to=LINEAR,
-    saturates=True,
-    options={"over": "width"},
-)
-SVCCA = MeasureSpec(
-    id="svcca",
-    label="SVCCA",
-    score=svcca,
-    family=CLOSED_FORM,
-    source="arXiv:1706.05806; arXiv:1905.00414, Table 1",
-    formula=r"\lVert (U_Y T_Y)^\top U_X T_X\rVert_*/\min(k_x,k_y)",
-    invariant_to=RIGID,
-    saturates=True,
-    options={"threshold": 0.99, "summary": "rho"},
-)
-PWCCA = MeasureSpec(
-    id="pwcca",
-    label="PWCCA",
-    score=pwcca,
-    family=CLOSED_FORM,
-    source="arXiv:1806.05759; arXiv:2303.16992, eq. 7",
-    formula=r"\frac{\sum_i \alpha_i\rho_i}{\sum_i \alpha_i},\quad \alpha_i=\textstyle\sum_j|\langle h_i,x_j\rangle|",
-    symmetric=False,
-    invariant_to=frozenset({"translation", "scale", "permutation"}),
-    invariant_to_y=LINEAR,
-    saturates=True,
-)
+def _all_features(dx: int, dy: int, **_options: str) -> int:
+    return max(dx, dy)
+
+
+def _untruncated_features(dx: int, dy: int, threshold: float, **_options: str) -> int | None:
+    """Where the leading directions alone are kept, few rows need not fill the space."""
+    return None if threshold < 1 else max(dx, dy)
+
+
+MEAN = Formulas(pair=mean, filled_by=_all_features)
+MEAN_SQUARED = Formulas(pair=mean_squared, filled_by=_all_features)
+SVCCA = Formulas(pair=svcca, stacked=stacked_svcca, filled_by=_untruncated_features)
+PWCCA = Formulas(pair=pwcca, filled_by=_all_features)

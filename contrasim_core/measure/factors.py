@@ -5,25 +5,22 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from contrasim_core.errors import ConstantLayerError, NotFiniteError, SpecError
-from contrasim_core.measure.linalg import Spectrum, centre, centred_rows, row_spread, spectrum, squared_distances
-
-KERNEL_ROWS = 20_000
-"""More rows than this and an n x n kernel does not belong in memory (3.2 GB each in float64)."""
+from contrasim_core.errors import NotFiniteError
+from contrasim_core.measure.linalg import Spectrum, centre, centred_rows, row_spread, spectrum
 
 
 class LayerFactors:
     """One layer's factors, each computed when first asked for and then kept."""
 
-    def __init__(self, values: Float[Tensor, "n d"], name: str = "x") -> None:
+    def __init__(self, values: Float[Tensor, "n d"], name: str = "x", known: Spectrum | None = None) -> None:
         self.values = values
         self.name = name
         self.n = len(values)
+        self._spectrum = known
 
     @cached_property
     def finite(self) -> Float[Tensor, "n d"]:
@@ -41,10 +38,17 @@ class LayerFactors:
         """Columns with their means taken off, float64."""
         return centre(self.values, self.name)
 
-    @cached_property
+    @property
+    def is_factored(self) -> bool:
+        """Whether the spectrum is known, so that what follows from it is cheap."""
+        return self._spectrum is not None
+
+    @property
     def spectrum(self) -> Spectrum:
         """Thin SVD of the centred matrix."""
-        return spectrum(self.centred)
+        if self._spectrum is None:
+            self._spectrum = spectrum(self.centred)
+        return self._spectrum
 
     @cached_property
     def sq_norm(self) -> float:
@@ -54,7 +58,7 @@ class LayerFactors:
     @cached_property
     def gram_norm(self) -> float:
         """Frobenius norm of X'X, which is that of XX'."""
-        if "spectrum" in self.__dict__:
+        if self.is_factored:
             return float(self.spectrum.s.square().norm())
         n, d = self.centred.shape
         return float((self.centred.T @ self.centred if d <= n else self.centred @ self.centred.T).norm())
@@ -77,46 +81,21 @@ class LayerFactors:
         """The rows as they came, each at length 1; rows of zeros stay zeros."""
         return torch.nn.functional.normalize(self.finite, dim=1)
 
-    def rbf(self, t: float) -> Float[Tensor, "n n"]:
-        """The centred Gaussian kernel with sigma = t times the median distance.
-
-        The median is that of the squared distances over the whole n x n matrix, its zero diagonal included, as in
-        the notebook of CKA's authors.
-        """
-        distances = squared_distances(self.centred, self.centred).fill_diagonal_(0)
-        kernel = torch.exp(-distances / (2 * self.bandwidth(distances, t)))
-        kernel -= kernel.mean(0, keepdim=True)
-        return kernel - kernel.mean(1, keepdim=True)
-
-    def bandwidth(self, distances: Float[Tensor, "n n"], t: float) -> float:
-        """sigma^2 = (t * median distance)^2.
-
-        Raises:
-            SpecError: if t is not above 0.
-            ConstantLayerError: if more than half of the rows coincide, so that the median distance is 0.
-        """
-        if not t > 0:
-            raise SpecError(f"t is {t:g}. It must be above 0.")
-        median = float(np.median(distances.cpu().numpy()))
-        if median == 0:
-            raise ConstantLayerError(
-                f"{self.name}: more than half of the rows coincide, so the median distance, the bandwidth of RBF CKA, "
-                "is 0. Drop repeated samples, or use cka.linear."
-            )
-        return t * t * median
-
 
 class PairFactors:
     """What the closed-form measures of one pair of layers share."""
 
-    def __init__(self, a: LayerFactors, b: LayerFactors) -> None:
+    def __init__(self, a: LayerFactors, b: LayerFactors, coupling: Float[Tensor, "ka kb"] | None = None) -> None:
         self.a = a
         self.b = b
+        self._coupling = coupling
 
-    @cached_property
+    @property
     def coupling(self) -> Float[Tensor, "ka kb"]:
         """U_a' U_b: its singular values are the canonical correlations."""
-        return self.a.spectrum.u.T @ self.b.spectrum.u
+        if self._coupling is None:
+            self._coupling = self.a.spectrum.u.T @ self.b.spectrum.u
+        return self._coupling
 
     @cached_property
     def canonical(self) -> tuple[Float[Tensor, "ka k"], Float[Tensor, " k"]]:
@@ -141,7 +120,7 @@ class PairFactors:
     @cached_property
     def sq_frobenius(self) -> float:
         """Squared Frobenius norm of Y'X, the unnormalised linear HSIC."""
-        if "spectrum" in self.a.__dict__ and "spectrum" in self.b.__dict__:
+        if self.a.is_factored and self.b.is_factored:
             scaled = self.a.spectrum.s[:, None] * self.coupling * self.b.spectrum.s
             return float(scaled.square().sum())
         return float((self.a.centred.T @ self.b.centred).square().sum())
@@ -149,7 +128,4 @@ class PairFactors:
     @cached_property
     def swapped(self) -> PairFactors:
         """The pair with its sides exchanged; what is already computed is carried over."""
-        other = PairFactors(self.b, self.a)
-        if "coupling" in self.__dict__:
-            other.__dict__["coupling"] = self.coupling.T
-        return other
+        return PairFactors(self.b, self.a, None if self._coupling is None else self._coupling.T)

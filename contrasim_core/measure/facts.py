@@ -1,45 +1,29 @@
-"""Ready-made requests: what a bundled family is judged on, and which measures words such as `all` stand for."""
+"""Questions asked of the table of measures: lists of ids, labels, and what words such as `all` stand for. No torch."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from contrasim_core.errors import SpecError
+from contrasim_core.measure.table import TABLE, MeasureFacts
 
-CLOSED_FORM_IDS = (
-    "cka.linear",
-    "cka.rbf",
-    "cka.debiased",
-    "cca.mean",
-    "cca.r2",
-    "svcca",
-    "pwcca",
-    "regression.r2",
-    "hsic.linear",
-    "procrustes",
-    "dot",
-    "norm",
-)
+CLOSED_FORM_IDS = tuple(row.id for row in TABLE if not row.learned)
+LEARNED_IDS = tuple(row.id for row in TABLE if row.learned)
 
-
-KORNBLITH_IDS = (
-    "cca.mean",
-    "cca.r2",
-    "svcca",
-    "svcca:summary=r2",
-    "pwcca",
-    "regression.r2",
-    "hsic.linear",
-    "cka.linear",
-    "cka.rbf:t=0.2",
-    "cka.rbf:t=0.4",
-    "cka.rbf",
-)
+_TABLE_2 = {
+    place: f"{row.id}:{options}" if options else row.id for row in TABLE for place, options in row.kornblith.items()
+}
+KORNBLITH_IDS = tuple(_TABLE_2[place] for place in sorted(_TABLE_2))
 """The indexes of Table 2 of arXiv:1905.00414, in its order."""
+
+GROUPS = {
+    "all": (*CLOSED_FORM_IDS, *LEARNED_IDS),
+    "closed-form": CLOSED_FORM_IDS,
+    "learned": LEARNED_IDS,
+    "kornblith": KORNBLITH_IDS,
+}
+"""Words that stand for several measures."""
 
 
 def expand_measures(text: str) -> tuple[str, ...]:
@@ -47,51 +31,18 @@ def expand_measures(text: str) -> tuple[str, ...]:
 
     Options of a measure are written after a colon, several of them separated by `;`: `svcca:threshold=0.9;summary=r2`.
     """
-    groups = {
-        "all": (*CLOSED_FORM_IDS, *LEARNED_IDS),
-        "closed-form": CLOSED_FORM_IDS,
-        "learned": LEARNED_IDS,
-        "kornblith": KORNBLITH_IDS,
-    }
-    found: dict[str, None] = {}
+    ids: dict[str, None] = {}
     for part in (item.strip() for item in text.split(",")):
-        found.update(dict.fromkeys(groups.get(part, (part.replace(";", ","),) if part else ())))
-    if not found:
+        ids.update(dict.fromkeys(GROUPS.get(part, (part.replace(";", ","),) if part else ())))
+    if not ids:
         raise SpecError("No measure is named. Give ids separated by commas, or 'all'.")
-    return tuple(found)
-
-
-FILE = Path(__file__).with_name("facts.json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeasureFacts:
-    """The facts of one measure; see `measure.base.MeasureSpec` for what each means."""
-
-    id: str
-    label: str
-    source: str
-    formula: str
-    bounds: tuple[float | None, float | None]
-    direction: str
-    symmetric: bool
-    invariant_to: tuple[str, ...]
-    min_samples: int
-    same_width: bool
-    saturates: bool
-    needs_anchors: bool
-    options: dict[str, float | str]
+    return tuple(ids)
 
 
 @cache
 def measure_facts() -> dict[str, MeasureFacts]:
     """All measures by id, closed-form first."""
-    found = {}
-    for item in json.loads(FILE.read_text(encoding="utf-8")):
-        low, high = item["bounds"]
-        facts = {**item, "bounds": (low, high), "invariant_to": tuple(item["invariant_to"])}
-        found[item["id"]] = MeasureFacts(**facts)
-    return found
+    return {row.id: row for row in TABLE}
 
 
 def label_of(measure: str) -> str:
@@ -100,9 +51,6 @@ def label_of(measure: str) -> str:
     facts = measure_facts().get(name)
     label = facts.label if facts else name
     return f"{label} ({options})" if options else label
-
-
-LEARNED_IDS = ("contrasim", "contrasim.norm", "contrasim.relative", "deepdot", "deepcka")
 
 
 def needs_anchors(measures: Sequence[str]) -> bool:

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from contrasim_core.encoder import measures, similarity
+from contrasim_core.encoder import measures
 from contrasim_core.encoder.spec import ENCODER_KINDS
 from contrasim_core.encoder.training import layer_accuracy
+from contrasim_core.measure import cka, rowwise
 
 
 @pytest.fixture
@@ -33,9 +34,9 @@ def cka_naive(a, b):
 
 
 SCORES = [
-    (similarity.mean_dot, measures.mean_dot, dot_naive),
-    (similarity.mean_norm, measures.mean_norm, norm_naive),
-    (similarity.cka, measures.encoded_cka, cka_naive),
+    (rowwise.trained_dot, rowwise.encoded_dot, dot_naive),
+    (rowwise.trained_norm, rowwise.encoded_norm, norm_naive),
+    (cka.trained, cka.encoded, cka_naive),
 ]
 
 
@@ -55,7 +56,7 @@ def test_training_score_and_finished_measure_match_a_naive_loop(score, measure, 
 def test_what_is_trained_is_what_is_scored(kind, z):
     """Training and measure use the same score for each kind."""
     spec = next(spec for spec in measures.LEARNED if spec.id == kind)
-    trained = float(similarity.SCORES[kind](z)[0, 0, 1])
+    trained = float(measures.training_score(kind)(z)[0, 0, 1])
     assert spec.score((z[0, 0], z[0, 1])) == pytest.approx(trained, abs=1e-9)
 
 
@@ -72,7 +73,7 @@ def test_grids_of_encodings_match_pair_by_pair(kind, z):
 
 def test_the_norm_score_has_a_finite_slope_where_rows_coincide():
     z = torch.nn.functional.normalize(torch.ones(1, 2, 3, 4), dim=3).requires_grad_()
-    similarity.mean_norm(z).sum().backward()
+    rowwise.trained_norm(z).sum().backward()
     assert bool(torch.isfinite(z.grad).all())
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from contrasim_core.measure.agreement import sample_agreement
-from contrasim_core.measure.table import closed_form
+from contrasim_core.measure.closed_form import closed_form
 
 
 def naive(x, y):

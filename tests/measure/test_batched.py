@@ -1,10 +1,13 @@
 """Scores of stacks are the measures' own values, batch by batch."""
 
+import re
+
 import pytest
 import torch
 
+from contrasim_core.errors import SpecError
 from contrasim_core.measure.batched import batched, why_undefined
-from contrasim_core.measure.table import MEASURES, closed_form
+from contrasim_core.measure.closed_form import MEASURES, closed_form
 
 STACKED = [
     "cka.linear",
@@ -63,9 +66,24 @@ def test_measures_that_say_the_same_of_any_small_batch_are_named():
     assert not why_undefined(closed_form("cca.mean"), 100, 64, 64)
     assert not why_undefined(closed_form("regression.r2"), 16, 64, 4), "what is explained may be wide"
     assert why_undefined(closed_form("regression.r2"), 16, 4, 64)
+    for options in ("threshold=0.8", "summary=r2"):
+        assert not why_undefined(closed_form(f"svcca:{options}"), 8, 64, 64), "leading directions alone are kept"
+    assert why_undefined(closed_form("svcca:threshold=1"), 8, 64, 64)
 
 
-@pytest.mark.parametrize("name", ["cca.mean", "cca.r2", "pwcca", "regression.r2", "svcca"])
+@pytest.mark.parametrize("name", ["svcca:threshold=2", "svcca:summary=mean", "cka.rbf:t=0", "cka.rbf:t=nan"])
+def test_values_an_option_cannot_have_are_refused_as_for_a_pair(name):
+    x, y = stacks()
+    with pytest.raises(SpecError) as of_pair:
+        closed_form(name)(x[0, 0], y[0, 0])
+    with pytest.raises(SpecError, match=re.escape(str(of_pair.value))):
+        batched(closed_form(name))(x, y)
+
+
+SVCCA = ["svcca", "svcca:threshold=0.8", "svcca:summary=r2", "svcca:threshold=1"]
+
+
+@pytest.mark.parametrize("name", ["cca.mean", "cca.r2", "pwcca", "regression.r2", *SVCCA])
 def test_the_reason_is_true(name):
     """Unrelated data score as much as equal ones where a measure is said to be at its maximum, less where not."""
     random = torch.Generator().manual_seed(0)

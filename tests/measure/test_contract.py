@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from contrasim_core.errors import ShapeError, TooFewSamplesError
-from contrasim_core.measure.base import Invariance
-from contrasim_core.measure.table import MEASURES
+from contrasim_core.measure.closed_form import MEASURES
+from contrasim_core.measure.table import Invariance
 
 WIDTH = 7
 KNOWN = typing.get_args(Invariance)
@@ -40,7 +40,7 @@ def pair(layers):
 
 
 def claims(spec, side):
-    return spec.invariant_to if side == "x" or spec.invariant_to_y is None else spec.invariant_to_y
+    return set(spec.invariant_to if side == "x" or spec.invariant_to_y is None else spec.invariant_to_y)
 
 
 @every_measure

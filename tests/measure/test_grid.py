@@ -18,16 +18,15 @@ from contrasim_core.errors import (
     TooFewSamplesError,
 )
 from contrasim_core.measure import bulk, factors
-from contrasim_core.measure.closed_form import ClosedForm
+from contrasim_core.measure.closed_form import MEASURES, ClosedForm, closed_form
 from contrasim_core.measure.factors import PairFactors
 from contrasim_core.measure.grid import few_samples_note, group_complement, similarity_grids
 from contrasim_core.measure.linalg import row_spread
-from contrasim_core.measure.table import MEASURES, closed_form
 from contrasim_core.refs import LayerRef, SampleSet
 
 FREE_WIDTH = [spec for spec in MEASURES if not spec.same_width]
 STREAMING = [spec for spec in MEASURES if spec.streams]
-CROSS_GRAM = [closed_form(name) for name in bulk.CROSS_GRAM]
+CROSS_GRAM = [spec for spec in MEASURES if spec.forms.sums is not None]
 
 pytestmark = pytest.mark.filterwarnings("ignore::contrasim_core.errors.FewSamplesWarning")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from contrasim_core.measure.closed_form import MEASURES, closed_form
 from contrasim_core.measure.grid import Layer, similarity_grids
 from contrasim_core.measure.interval import with_intervals
-from contrasim_core.measure.table import MEASURES, closed_form
 
 pytestmark = pytest.mark.filterwarnings("ignore::contrasim_core.errors.FewSamplesWarning")
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from contrasim_core.measure.closed_form import CLOSED_FORM
+from contrasim_core.measure.closed_form import CLOSED_FORM, MEASURES, closed_form
 from contrasim_core.measure.grid import similarity_grids
-from contrasim_core.measure.table import MEASURES, closed_form
 
 WITH_NULL = [spec for spec in MEASURES if spec.null is not None]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contrasim_core.measure.table import closed_form
+from contrasim_core.measure.closed_form import closed_form
 
 GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "reference" / "golden.json"
 

@@ -1,12 +1,17 @@
-"""Looking measures up by id, with options."""
+"""Looking measures up by id, with options; and the table that everything else about them follows from."""
 
 import re
 
 import pytest
 
+from contrasim_core.encoder.measures import LEARNED
 from contrasim_core.encoder.spec import ENCODER_KINDS
 from contrasim_core.errors import SpecError, UnknownMeasureError
-from contrasim_core.measure.table import MEASURES, closed_form
+from contrasim_core.figures.theme import measure_style
+from contrasim_core.measure import facts
+from contrasim_core.measure.base import formulas_of
+from contrasim_core.measure.closed_form import MEASURES, closed_form
+from contrasim_core.measure.table import TABLE
 
 
 @pytest.mark.parametrize("spec", MEASURES, ids=lambda spec: spec.id)
@@ -73,3 +78,37 @@ def test_values_an_option_cannot_have_are_refused_when_used(asked, message, laye
     x, y = layers(20, [3, 4])
     with pytest.raises(SpecError, match=message):
         closed_form(asked)(x, y)
+
+
+# ---- the table, and what follows from it
+
+
+def test_the_lists_of_ids_follow_the_table():
+    assert tuple(spec.id for spec in MEASURES) == facts.CLOSED_FORM_IDS
+    assert facts.LEARNED_IDS == tuple(spec.id for spec in LEARNED) == ENCODER_KINDS
+    assert tuple(facts.measure_facts()) == (*facts.CLOSED_FORM_IDS, *facts.LEARNED_IDS)
+
+
+def test_the_indexes_of_kornblith_are_those_of_their_table():
+    assert ",".join(facts.KORNBLITH_IDS) == (
+        "cca.mean,cca.r2,svcca,svcca:summary=r2,pwcca,regression.r2,hsic.linear,"
+        "cka.linear,cka.rbf:t=0.2,cka.rbf:t=0.4,cka.rbf"
+    )
+    for name in facts.KORNBLITH_IDS:
+        assert closed_form(name).id == name
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.id)
+def test_every_row_is_whole(row):
+    forms = formulas_of(row.formulas)
+    assert row.invariant_to == tuple(sorted(row.invariant_to))
+    assert (forms.all_pairs is not None) == row.learned, "what is trained needs a score to train on"
+    assert not (row.learned and row.streams), "encodings are made of whole layers"
+    assert not (forms.sums is not None and not row.streams), "the sums come from covariances and row lengths"
+    assert row.saturates or forms.filled_by(3, 4, **row.options) is None
+
+
+def test_every_measure_has_a_colour_and_shape_of_its_own():
+    assert len({row.colour for row in TABLE}) == len({measure_style(row.id) for row in TABLE}) == len(TABLE)
+    assert measure_style("svcca:summary=r2") == measure_style("svcca")
+    assert measure_style("no.measure") not in {measure_style(row.id) for row in TABLE}

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from contrasim_core.measure.table import MEASURES, closed_form
+from contrasim_core.measure.closed_form import MEASURES, closed_form
 
 SHAPES = [(50, 4, 4), (60, 3, 7), (40, 9, 5), (200, 12, 12), (12, 20, 30), (12, 20, 20), (15, 6, 30)]
 

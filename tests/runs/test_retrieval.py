@@ -13,7 +13,7 @@ from contrasim_core.encoder.loop import Trained
 from contrasim_core.encoder.spec import ENCODER_KINDS, EncoderSpec
 from contrasim_core.errors import ForeignFormatError, PairingError, SpecError
 from contrasim_core.measure.batched import batched
-from contrasim_core.measure.table import closed_form
+from contrasim_core.measure.closed_form import closed_form
 from contrasim_core.refs import LayerRef, SampleSet
 from contrasim_core.runs.intervals import unit_interval, wilson
 from contrasim_core.runs.retrieval.result import UNDEFINED, RetrievalResult

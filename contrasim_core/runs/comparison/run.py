@@ -58,7 +58,7 @@ def title(spec: CompareSpec) -> str:
 def make(spec: CompareSpec, have: Mapping[Spec, Any], context: Context) -> Comparison:
     """Compute every grid, and the samples that the layers agree on."""
     from contrasim_core.measure.agreement import sample_agreement
-    from contrasim_core.measure.table import closed_form
+    from contrasim_core.measure.closed_form import closed_form
 
     xs, ys = have[spec.a], have[spec.b]
     formulas = [closed_form(name) for name in spec.measures if name not in ENCODER_KINDS]

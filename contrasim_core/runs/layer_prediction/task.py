@@ -28,9 +28,9 @@ from contrasim_core.encoder.result import TrainingCurve
 from contrasim_core.encoder.spec import ENCODER_KINDS, EncoderKind
 from contrasim_core.errors import ContraSimWarning, EncoderError, SpecError
 from contrasim_core.measure.base import MeasureSpec
+from contrasim_core.measure.closed_form import closed_form
 from contrasim_core.measure.grid import Layer, as_layer, similarity_grids
 from contrasim_core.measure.result import SimilarityGrid, best_match
-from contrasim_core.measure.table import closed_form
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.runs.intervals import pair_interval
 from contrasim_core.runs.layer_prediction.result import BenchmarkRecord, BenchmarkResult

@@ -27,7 +27,7 @@ from contrasim_core.encoder.spec import ENCODER_KINDS, EncoderKind
 from contrasim_core.errors import EncoderError, RepresentationError, SpecError
 from contrasim_core.measure.base import MeasureSpec
 from contrasim_core.measure.batched import Batched, batched, why_undefined
-from contrasim_core.measure.table import closed_form
+from contrasim_core.measure.closed_form import closed_form
 from contrasim_core.neighbours.search import MISSING, Search, neighbours_of
 from contrasim_core.progress import Progress, share, silent
 from contrasim_core.runs.retrieval.result import RetrievalResult
