@@ -52,13 +52,9 @@ def add(commands: Any) -> None:
         help="layer-prediction: a bundled family, or names separated by commas; multilingual: one model; "
         "image-caption: one two-tower model, instead of --vision and --text",
     )
-    parser.add_argument(
-        "--measures", default="all", help="ids, or one of: all, closed-form, learned, kornblith (default: all)"
-    )
+    parser.add_argument("--measures", default="all", help="ids, or all (default), closed-form, learned, kornblith")
     parser.add_argument("--data", help="data set with a train and a test split (default: that of the bundled models)")
-    parser.add_argument(
-        "--pooling", choices=POOLINGS, help="default: that of the family, else mean; for multilingual: cls"
-    )
+    parser.add_argument("--pooling", choices=POOLINGS, help="default: that of the family, else mean; multilingual: cls")
     parser.add_argument("--rows", type=int, help="use only the first rows")
     layers = parser.add_argument_group("layer-prediction")
     layers.add_argument("--transfer", help="second data set, for the protocol 'transfer'")
@@ -67,9 +63,9 @@ def add(commands: Any) -> None:
         "--pairs",
         choices=("all", "disjoint"),
         default="all",
-        help="which ordered pairs of models to judge (default: all)",
+        help="ordered pairs of models (default: all)",
     )
-    layers.add_argument("--unseen-models", type=int, help="how many models 'unseen' holds out of training (default: 4)")
+    layers.add_argument("--unseen-models", type=int, help="models that 'unseen' holds out (default: 4)")
     pairs = parser.add_argument_group("multilingual and image-caption")
     pairs.add_argument("--languages", default=",".join(LANGUAGES), help="columns of the data (default: %(default)s)")
     pairs.add_argument("--vision", default=",".join(VISION_MODELS), help="vision models (default: %(default)s)")
@@ -77,10 +73,10 @@ def add(commands: Any) -> None:
     pairs.add_argument("--negatives", default="random,faiss", help="kinds of distractors (default: %(default)s)")
     pairs.add_argument("--batch", type=int, help="rows per batch (default: 8 sentences, 64 images)")
     pairs.add_argument(
-        "--metric", choices=("l2", "ip"), help="metric of FAISS: Euclidean distance (default) or inner product"
+        "--metric", choices=("l2", "ip"), help="FAISS metric: Euclidean distance (default) or inner product"
     )
     pairs.add_argument(
-        "--index", choices=("flat", "ivf"), help="index of FAISS: exact (default), or for pools of millions"
+        "--index", choices=("flat", "ivf"), help="FAISS index: exact (default), or for pools of millions"
     )
     pairs.add_argument("--config", help="configuration of a hub data set, such as all_languages of XNLI")
     paper = parser.add_argument_group("paper: tables and figures of arXiv:2303.16992 (default: all)")
@@ -88,9 +84,7 @@ def add(commands: Any) -> None:
     paper.add_argument("--figure", type=int, choices=(4, 5), action="append", metavar="4|5")
     paper.add_argument("--scale", choices=("bundled", "hub"), default="bundled", help="default: %(default)s")
     paper.add_argument("--parallel", metavar="DATA", help="parallel texts (default: the scale's own)")
-    paper.add_argument(
-        "--captioned", metavar="DATA", help="images with captions (default: the bundled scenes; none for --scale hub)"
-    )
+    paper.add_argument("--captioned", metavar="DATA", help="images with captions (no default for --scale hub)")
     paper.add_argument("--list", action="store_true", help="list tables and figures")
     paper.add_argument("--out", type=Path, metavar="FOLDER", help="default: paper-bundled or paper-hub in the cache")
     add_encoder(parser)
