@@ -59,12 +59,7 @@ def add(commands: Any) -> None:
     layers = parser.add_argument_group("layer-prediction")
     layers.add_argument("--transfer", help="second data set, for the protocol 'transfer'")
     layers.add_argument("--protocols", help=f"any of {','.join(PROTOCOLS)} (default: all that the data allow)")
-    layers.add_argument(
-        "--pairs",
-        choices=("all", "disjoint"),
-        default="all",
-        help="ordered pairs of models (default: all)",
-    )
+    layers.add_argument("--pairs", choices=("all", "disjoint"), default="all", help="pairs of models (default: all)")
     layers.add_argument("--unseen-models", type=int, help="models that 'unseen' holds out (default: 4)")
     pairs = parser.add_argument_group("multilingual and image-caption")
     pairs.add_argument("--languages", default=",".join(LANGUAGES), help="columns of the data (default: %(default)s)")
@@ -72,12 +67,8 @@ def add(commands: Any) -> None:
     pairs.add_argument("--text", default=",".join(TEXT_MODELS), help="text models (default: %(default)s)")
     pairs.add_argument("--negatives", default="random,faiss", help="kinds of distractors (default: %(default)s)")
     pairs.add_argument("--batch", type=int, help="rows per batch (default: 8 sentences, 64 images)")
-    pairs.add_argument(
-        "--metric", choices=("l2", "ip"), help="FAISS metric: Euclidean distance (default) or inner product"
-    )
-    pairs.add_argument(
-        "--index", choices=("flat", "ivf"), help="FAISS index: exact (default), or for pools of millions"
-    )
+    pairs.add_argument("--metric", choices=("l2", "ip"), help="FAISS: Euclidean distance (default) or inner product")
+    pairs.add_argument("--index", choices=("flat", "ivf"), help="FAISS: exact (default), or for pools of millions")
     pairs.add_argument("--config", help="configuration of a hub data set, such as all_languages of XNLI")
     paper = parser.add_argument_group("paper: tables and figures of arXiv:2303.16992 (default: all)")
     paper.add_argument("--table", type=int, choices=range(1, 9), action="append", metavar="1..8")
