@@ -131,7 +131,7 @@ def test_activations_keep_their_names_and_must_pair(pair):
 
 def test_anchors_are_refused_by_closed_form_measures(pair):
     x, y = pair
-    with pytest.raises(SpecError, match=r"anchors are for a trained contrasim\.relative"):
+    with pytest.raises(SpecError, match=r"anchors are only for a trained contrasim\.relative"):
         cs.similarity_grid([x], [y], anchors=([x], [y]))
 
 
