@@ -20,7 +20,7 @@ with guard.guarded():
             unchanged = ", ".join(facts.invariant_to) or "nothing"
             st.markdown(
                 f"Range {'−' if low == '∞' else ''}{low} to {high}; high means alike. "
-                f"{'Symmetric' if facts.symmetric else 'Not symmetric'}. Does not change under: {unchanged}. "
+                f"{'Symmetric' if facts.symmetric else 'Not symmetric'}. Unchanged by: {unchanged}. "
                 f"Needs at least {facts.min_samples} samples"
                 f"{' and equal widths' if facts.same_width else ''}."
             )

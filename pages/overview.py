@@ -15,7 +15,7 @@ st.markdown(
 with guard.guarded():
     keys = example.read()
     if keys is None:
-        st.info("The finished example is not here. `make example` computes it; the other pages work without it.")
+        st.info("The finished example is missing. `make example` computes it; the other pages work without it.")
         raise guard.Enough
     overview.heatmaps(keys)
     overview.bars(keys)

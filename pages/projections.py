@@ -7,7 +7,7 @@ from pages._ui import cached, guard, projection, router, running
 router.ensure()
 st.title("What does the encoder see?")
 st.markdown(
-    "Rows of one layer in two dimensions: as the model has them, and as a trained encoder has them. Colour is the "
+    "Rows of one layer in two dimensions, before and after a trained encoder. Colour is the "
     "sample, shape its language or its model. Draw a loop around points in either picture to find them in the other."
 )
 with guard.guarded():

@@ -9,7 +9,7 @@ from pages._ui import frame, guard, router, running, training, views
 router.ensure()
 st.title("Train an encoder")
 st.markdown(
-    "A learned measure sees the same layer of several models as alike and all other layers as different. "
+    "A learned measure is trained to see the same layer of several models as alike and all other layers as different. "
     "A plain encoder knows only the models it was trained on; the *relative* kind reads any model."
 )
 with guard.guarded():
@@ -21,7 +21,7 @@ with guard.guarded():
         views.picture(training_curves(curves, mode=frame.mode()), words, "curves", training.table(curves), spec)
         st.page_link(
             router.COMPARE,
-            label="Use it on the page Compare",
+            label="Use it in Compare",
             icon=":material/grid_on:",
             query_params=training.compare_link(spec),
         )

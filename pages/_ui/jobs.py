@@ -34,7 +34,7 @@ def workers() -> None:
     left, right = st.columns([4, 1], vertical_alignment="center")
     left.caption(f"Workers: {names}")
     if right.button(
-        "Stop worker", icon=":material/power_settings_new:", help="Runs in progress go on when it is started again."
+        "Stop worker", icon=":material/power_settings_new:", help="Runs in progress resume when it is started again."
     ):
         cached.engine().close()
         cluster.down(cached.store().root)
@@ -70,7 +70,7 @@ def _row(job: Job) -> dict[str, object]:
         "kind": PRODUCTS.get(job.kind, job.kind),
         "done": job.share,
         "message": job.error or job.message,
-        "asked for": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.created)),
+        "requested": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.created)),
         "took": f"{job.ended - job.created:.0f} s" if job.ended else "",
         "id": job.id,
     }
@@ -116,6 +116,6 @@ def detail(job: Job) -> None:
             st.page_link(target[0], label="Open the result", icon=":material/open_in_new:", query_params=target[1])
         if job.worker:
             again = f", started {job.starts} times" if job.starts > 1 else ""
-            st.caption(f"Worker: {job.worker}{again}. Key of the artifact: {job.key}.")
-    with right, st.expander("What was asked for (spec)"):
+            st.caption(f"Worker: {job.worker}{again}. Key of the result: {job.key}.")
+    with right, st.expander("Request (spec)"):
         st.json(spec.to_json())

@@ -123,7 +123,7 @@ def detail(result: BenchmarkResult) -> None:
     with right:
         st.markdown("**Which layers are confused**")
         st.dataframe(mistakes(result, chosen), hide_index=True, key="mistakes", alt=f"Wrong choices of {chosen}")
-        st.caption("Each line: a layer of the first model, what was chosen for it instead, and in how many pairs.")
+        st.caption("Each row: a layer of the first model, the layer chosen instead, and in how many pairs.")
 
 
 def _grid_label(name: str) -> str:
@@ -141,5 +141,5 @@ def mistakes(result: BenchmarkResult, name: str) -> pd.DataFrame:
             if choice != layer:
                 taken = "tie" if choice < 0 else result.layers[choice]
                 counts[result.layers[layer], taken] = counts.get((result.layers[layer], taken), 0) + 1
-    rows = [{"layer": a, "taken for": b, "pairs": count} for (a, b), count in counts.items()]
-    return pd.DataFrame(rows, columns=["layer", "taken for", "pairs"]).sort_values("pairs", ascending=False)
+    rows = [{"layer": a, "confused with": b, "pairs": count} for (a, b), count in counts.items()]
+    return pd.DataFrame(rows, columns=["layer", "confused with", "pairs"]).sort_values("pairs", ascending=False)

@@ -139,7 +139,7 @@ def pictures(result: Projection, spec: ProjectionSpec) -> list[int]:
     if st.session_state.get("_picked_of") != spec.key:
         st.session_state[PICKED], st.session_state["_picked_of"] = [], spec.key
     picked: list[int] = [number for number in st.session_state[PICKED] if number < len(result.item)]
-    loop = not frame.touch() or st.toggle("Pick points with a loop", help="Off, a swipe moves the page.")
+    loop = not frame.touch() or st.toggle("Select points with a loop", help="When off, a swipe scrolls the page.")
     which: list[Literal["before", "after"]] = ["before", "after"] if result.after is not None else ["before"]
     for place, column in zip(which, st.columns(len(which)), strict=True):
         with column:
@@ -177,7 +177,7 @@ def numbers(result: Projection) -> None:
     )  # fmt: skip
     judged = result.recipe.get("samples judged", len(result.ids))
     st.caption(
-        f"Of the first {judged} samples. retrieval: share of points whose nearest point of another source is their own "
+        f"Of the first {judged} samples. retrieval: share of points whose nearest point in another source is the same "
         "sample. silhouette: 1 sorted, 0 mixed, -1 the wrong way. trustworthiness, of the points shown: how true the "
         "picture is to the neighbours of all dimensions."
     )

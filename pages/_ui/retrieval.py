@@ -55,7 +55,9 @@ def show(spec: RetrievalSpec) -> None:
     of_group = (summary["pair_group"] == group) | (untrained & (summary["pair_group"] == "all"))
     drawn = summary[summary["measure"].isin(measures) & summary["negatives"].isin(negatives) & of_group]
     if not len(drawn):
-        st.info("None of these measures has this group of pairs. Choose another.", icon=":material/info:")
+        st.info(
+            "None of these measures was judged on this group of pairs. Choose another group.", icon=":material/info:"
+        )
         return
     words = words_of_retrieval(result, drawn)
     st.subheader(words.title)
@@ -70,7 +72,7 @@ def show(spec: RetrievalSpec) -> None:
         picture, words, "retrieval", drawn, spec, on_select=lambda: trials.clicked("retrieval"), selection_mode="points"
     )
     if group != "all" and not set(measures) <= set(LEARNED_IDS):
-        st.caption("Closed-form measures are not trained, so they have no such groups: they are drawn over all pairs.")
+        st.caption("Closed-form measures are not trained, so they are always drawn over all pairs.")
     for row in drawn[drawn["accuracy"].isna()].drop_duplicates("measure").to_dict("records"):
         st.caption(f"{label_of(str(row['measure']))}: {row['reason']}.")
     said(of_retrieval(result))
@@ -110,7 +112,7 @@ def request(task: str) -> RetrievalSpec:
             named = widgets.text("lang", "Languages", ",".join(languages), help="Columns of the texts.")
             languages = tuple(part.strip() for part in named.split(",") if part.strip())
             if not data:
-                st.info("Name the parallel texts for this model.", icon=":material/edit:")
+                st.info("Enter the parallel texts for this model.", icon=":material/edit:")
                 raise guard.Enough
         return presets_paired.multilingual_spec(
             model, measures=measures, data=data, languages=languages,

@@ -37,7 +37,7 @@ def finished(spec: Spec, *, verb: str, at_once: bool = False) -> bool:
     if job is not None and job.state == "failed":
         st.error(job.error, icon=":material/error:")
     elif job is not None and job.state == "cancelled":
-        st.info("This run was cancelled. What it had finished is kept; running it again goes on from there.")
+        st.info("This run was cancelled. What it had finished is kept; running it again continues from there.")
     if (at_once and job is None and cached.engine().workers()) or st.button(
         verb, type="primary", icon=":material/play_arrow:"
     ):
@@ -52,7 +52,7 @@ def no_worker() -> None:
     if cached.engine().workers():
         return
     with st.container(border=True):
-        st.markdown("**No worker is connected.** Results stay readable; new runs wait until one is there.")
+        st.markdown("**No worker is connected.** Saved results still open; new runs wait for a worker.")
         st.code("python -m contrasim_core up", language="bash")
         if st.button("Start a worker on this machine", icon=":material/power_settings_new:"):
             with st.spinner("Starting"):
@@ -81,12 +81,14 @@ def _live(spec: Spec, job_id: str) -> None:
             words = words_of_curves(curves)
             st.plotly_chart(drawn, theme=None, key=f"live-{job_id}", alt=words.alt)
     if not engine.workers():
-        st.warning("No worker is connected: this run waits. Start one on the page Jobs.", icon=":material/cloud_off:")
+        st.warning(
+            "No worker is connected, so this run is waiting. Start one on the Jobs page.", icon=":material/cloud_off:"
+        )
 
 
 def progress(job: Job) -> None:
     """A job's state in words, and its bar."""
-    again = f" The worker was started again {job.starts - 1} times." if job.starts > 1 else ""
+    again = f" The worker was restarted {job.starts - 1} times." if job.starts > 1 else ""
     words = {"queued": "Waiting for the worker", "cancelling": "Stopping at the next batch"}.get(job.state, job.message)
     st.progress(job.share, text=f"{words or 'Starting'} ({job.share:.0%}).{again}")
 

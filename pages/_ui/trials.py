@@ -1,4 +1,4 @@
-"""The lost trials behind a point of a figure: the query, the right answer, and what was taken for it."""
+"""The lost trials behind a point of a figure: the query, the right answer, and what was mistaken for it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def failing(result: RetrievalResult, measures: list[str], negatives: list[str], 
     st.subheader("Failing trials")
     names = [name for name in measures if f"{name}|{negatives[0]}|all" in result.choices]
     if not names:
-        st.caption("These measures have no trials.")
+        st.caption("No trials were judged for these measures.")
         return
     wanted = st.session_state.pop("_failing", None)
     if wanted and wanted[0] in names and wanted[1] in negatives:
@@ -67,8 +67,8 @@ def failing(result: RetrievalResult, measures: list[str], negatives: list[str], 
         st.caption(f"{label_of(measure)} lost none of {total} trials here{first}. Choose another measure or layer.")
         return
     st.caption(
-        f"{len(lost)} of {total} trials lost{first}, the clearest first. Click a point of the figure, or choose above; "
-        "then a line."
+        f"{len(lost)} of {total} trials lost{first}, the clearest first. Click a point in the figure or choose above; "
+        "then click a row."
     )
     table = pd.DataFrame(
         {
@@ -76,8 +76,8 @@ def failing(result: RetrievalResult, measures: list[str], negatives: list[str], 
             "batch": lost["batch"] + 1,
             "outcome": lost["outcome"],
             "chosen": [f"distractor {at}" if at else "–" for at in lost["chosen"]],
-            "score of the right one": lost["right"].round(4),
-            "of the chosen": lost["distractor"].round(4),
+            "right score": lost["right"].round(4),
+            "chosen score": lost["distractor"].round(4),
         }
     )
     event: Any = st.dataframe(
@@ -99,7 +99,7 @@ def _trial(result: RetrievalResult, trial: dict[str, Any], negatives: str, layer
     if trial["outcome"] == "undefined":
         st.markdown(
             f"{name} This trial is not defined: a score is missing (its rows do not vary, or hold NaN), or the rows "
-            "have too few neighbours that are no copies of them. It counts as lost."
+            "have too few neighbours that are not copies of them. It counts as lost."
         )
         return
     taken = result.candidates(negatives, pair, layer, batch)[chosen - 1]

@@ -58,7 +58,7 @@ def picture(drawn: Any, words: Words, key: str, table: pd.DataFrame, spec: Spec 
             on_click="ignore",
         )
         if not frame.touch():
-            st.caption("SVG: the camera in the corner of the figure.")
+            st.caption("For SVG, use the camera icon in the corner of the figure.")
         if spec is not None:
             reproduce(spec, key)
 
@@ -158,7 +158,7 @@ def cell(result: Comparison, shown: list[str]) -> None:
             height="content",
             alt="The chosen pair of layers under every measure",
         )
-        st.caption("Rank: place among the layers of B, 1 is the most similar. Brackets: 95 % jackknife interval.")
+        st.caption("Rank: position among the layers of B; 1 is the most similar. Brackets: 95 % jackknife interval.")
     with profile:
         lines = {name: result.grids[name] for name in shown if None not in result.grids[name].bounds}
         lines = lines or {name: result.grids[name] for name in shown[:1]}
@@ -187,7 +187,7 @@ def _line(grid: SimilarityGrid, row: int, column: int) -> dict[str, Any]:
     if grid.low is not None and grid.high is not None and value == value:
         interval = f"[{grid.low[row, column]:.3f}, {grid.high[row, column]:.3f}]"
     null = "" if grid.null is None else f"{grid.null[row, column]:.3f}"
-    return {"measure": grid.label, "value": f"{value:.3f}", "95 %": interval, "by chance": null, "rank": better}
+    return {"measure": grid.label, "value": f"{value:.3f}", "95 %": interval, "chance": null, "rank": better}
 
 
 def _samples(result: Comparison, row: int, column: int) -> None:
@@ -209,5 +209,5 @@ def _samples(result: Comparison, row: int, column: int) -> None:
                 width=72,
             )
     st.caption(
-        "Agreement of a sample: cosine between its rows of the two centred Gram matrices, its part in linear CKA."
+        "Agreement: the cosine between a sample's rows in the two centred Gram matrices; linear CKA adds it up."
     )

@@ -66,7 +66,7 @@ def layers(name: str, label: str, chosen: str) -> str | tuple[int, ...]:
     """Layer indices of a model; all of them where its depth is not known before it is loaded."""
     depth = depth_of(resolve_model(chosen))
     if depth is None:
-        st.caption("All layers: how many there are is known once the model is loaded.")
+        st.caption("All layers. How many there are is known once the model is loaded.")
         return "all"
     options = list(range(depth + 1))
     default = options[1:]
@@ -130,7 +130,7 @@ def encoder_keys(sides: list[ExtractionSpec]) -> list[str]:
         key=key,
         format_func=lambda item: encoder_label(known[item], item),
         placeholder="None: closed-form measures only",
-        help="Learned measures need an encoder. Train one on the page Train encoder.",
+        help="Learned measures need an encoder. Train one on the Train encoder page.",
     )
     url.keep("enc", value, default, url.joined)
     chosen = {known[item].encoder.encoder: item for item in value}  # one of each kind

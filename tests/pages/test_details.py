@@ -39,9 +39,9 @@ def test_a_cell_has_its_rank_in_its_row_and_its_own_interval():
     ranks = [[views._line(made, row, column)["rank"] for column in range(3)] for row in range(2)]
     assert ranks == [[1, 3, 2], [3, 1, 1]], "ties share the better rank"
     line = views._line(made, 0, 2)
-    assert (line["value"], line["95 %"], line["by chance"]) == ("0.500", "[0.050, 0.950]", "0.030")
+    assert (line["value"], line["95 %"], line["chance"]) == ("0.500", "[0.050, 0.950]", "0.030")
     line = views._line(grid([[np.nan, 1.0]]), 0, 0)
-    assert (line["value"], line["95 %"], line["by chance"], line["rank"]) == ("nan", "", "", None)
+    assert (line["value"], line["95 %"], line["chance"], line["rank"]) == ("nan", "", "", None)
 
 
 @pytest.fixture

@@ -61,12 +61,12 @@ def test_controls_of_one_task_do_not_leak_into_another(page):
 
 def test_failing_trials_of_one_pair(page, finished):
     app = page("benchmarks", run=finished.captions.key, neg="faiss")
-    whole = table(app, "score of the right one")
+    whole = table(app, "right score")
     pair = whole["pair"].iloc[0]
     app.session_state["fail-pair"] = pair
     app.run()
     assert not app.exception
-    assert set(table(app, "score of the right one")["pair"]) == {pair}
+    assert set(table(app, "right score")["pair"]) == {pair}
     assert box(app, "Pair").value == pair
 
 
@@ -97,9 +97,9 @@ def test_failing_trials_show_query_answer_and_distractor(page, finished):
     app = page("benchmarks", run=finished.multilingual.key)
     assert not app.exception
     assert box(app, "Distractors").value == "faiss"
-    lost = table(app, "score of the right one")
+    lost = table(app, "right score")
     assert len(lost) > 0
-    margin = lost["of the chosen"] - lost["score of the right one"]
+    margin = lost["chosen score"] - lost["right score"]
     assert (margin >= -1e-6).all()
     trial = table(app, "chosen distractor")
     assert len(trial) == 8
