@@ -21,7 +21,7 @@ app: $(VENV)/.app  ## a worker and the dashboard, on this machine only
 	$(PY) -m contrasim_core app --port $(PORT)
 
 test: $(VENV)/.dev  ## all tests but those in a browser and of the wheel
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m "not browser and not wheel" -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m "not browser and not wheel" -n 2 --dist loadfile
 
 lint: $(VENV)/.dev  ## format, lint, types, floors of the house
 	$(PY) -m ruff format --check .
@@ -35,10 +35,10 @@ check: lint  ## all that a change must pass: lint, tests, the wheel, the browser
 	$(MAKE) e2e
 
 wheel: $(VENV)/.dev  ## build the package, install it into a fresh environment and try it there
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m wheel tests/test_wheel.py
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m wheel tests/test_wheel.py
 
 e2e: $(VENV)/.dev  ## the tests in Chromium
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m browser tests/browser
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PY) -m pytest -q -m browser tests/browser
 
 bench: $(VENV)/.dev  ## speed and memory beside peers, in one run
 	$(PY) -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt

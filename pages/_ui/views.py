@@ -208,6 +208,4 @@ def _samples(result: Comparison, row: int, column: int) -> None:
                 alt=[f"Sample {result.samples[at]}, agreement {scores[at]:.2f}" for at in places],
                 width=72,
             )
-    st.caption(
-        "Agreement: the cosine between a sample's rows in the two centred Gram matrices; linear CKA adds it up."
-    )
+    st.caption("Agreement: the cosine between a sample's rows in the two centred Gram matrices; linear CKA adds it up.")

@@ -259,7 +259,7 @@ def test_an_image_may_have_so_many_pixels_and_no_more(width, fits, monkeypatch):
     if fits:
         assert files.decode_image("x.png", stream.getvalue()).shape == (8, width, 3)
         return
-    with pytest.raises(DataError, match=r"^x\.png has 9 x 8 pixels\. Shrink it before use\.$"):
+    with pytest.raises(DataError, match=r"^x\.png has 9 x 8 pixels\. Shrink it first\.$"):
         files.decode_image("x.png", stream.getvalue())
 
 

@@ -43,7 +43,7 @@ def test_closed_form_measures_stay_beside_a_group_of_pairs(page, finished):
     app = page("benchmarks", run=finished.multilingual.key, group="both", neg="faiss", m="contrasim~cka.linear")
     lines = [trace["name"] for trace in charts(app)[0]["data"] if trace.get("mode") == "lines+markers"]
     assert set(lines) == {"ContraSim, nearest-neighbour", "Linear CKA, nearest-neighbour"}
-    assert "they are drawn over all pairs" in text(app)
+    assert "they are always drawn over all pairs" in text(app)
     alone = page("benchmarks", run=finished.multilingual.key, group="both", m="cka.linear")
     assert not alone.exception and len(charts(alone)) == 1
 
@@ -72,7 +72,7 @@ def test_failing_trials_of_one_pair(page, finished):
 
 def test_a_model_of_ones_own_asks_for_its_texts_and_keeps_them_in_the_address(page):
     app = page("benchmarks", task="multilingual", model="phrases-mine")
-    assert "Name the parallel texts for this model." in text(app)
+    assert "Enter the parallel texts for this model." in text(app)
     next(item for item in app.text_input if item.label == "Parallel texts").set_value("mine.tsv").run()
     assert app.query_params["d"] in ("mine.tsv", ["mine.tsv"])
 

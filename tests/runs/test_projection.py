@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.decomposition import PCA
 from sklearn.metrics import silhouette_samples
 
@@ -96,6 +97,17 @@ def test_a_picture_is_trustworthy_where_neighbours_are_kept():
     assert trustworthiness(flat - flat.mean(0) + 10, flat) > 0.9
     assert trustworthiness(rows(40, 6), rows(40, 2, seed=5)) < 0.7
     assert trustworthiness(rows(2, 6), rows(2, 2)) is None
+
+
+def test_umap_leaves_the_threads_of_torch_alone():
+    """numba sets them for the whole process: two workers with a thread each would then have two each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)  # neither numba's default nor what the tests set
+    try:
+        project(rows(), "umap", neighbours=5)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_umap_is_the_same_for_a_seed_and_starts_where_it_is_told():

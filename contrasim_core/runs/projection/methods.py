@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -18,11 +19,7 @@ from numpy.typing import NDArray
 from contrasim_core.errors import SpecError
 
 Method = Literal["pca", "umap"]
-
-
 Matrix = NDArray[np.float64]
-
-
 LEAST_POINTS = 4
 
 
@@ -48,10 +45,8 @@ def project(
         return flat
     first = flat if start is None else start
     spread = first.std() or 1.0
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # about optional parts that are missing, and that a seed means one thread, as intended
+    with warnings.catch_warnings(), _threads_of_torch():
+        warnings.simplefilter("ignore")  # about missing optional parts, and that a seed means one thread, as intended
         import umap
 
         fit: Any = umap.UMAP(
@@ -63,6 +58,18 @@ def project(
         )
         points: Matrix = fit.fit_transform(rows).astype(np.float64)
     return points
+
+
+@contextmanager
+def _threads_of_torch() -> Iterator[None]:
+    """Restore the number of threads that torch uses, which numba sets for the whole process when UMAP runs."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def principal(rows: Matrix) -> Matrix:
