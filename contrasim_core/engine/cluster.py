@@ -155,7 +155,7 @@ def _new(root: Path, host: str, tls: Tls, wanted: int | None) -> Cluster:
     _wait_for(scheduler_file, scheduler, folder / "scheduler.log")
     gpus = gpu_count()
     count = wanted or max(1, gpus)
-    threads = max(1, (os.cpu_count() or 1) // count)
+    threads = os.environ.get(THREADS) or str(max(1, (os.cpu_count() or 1) // count))
     workers = []
     for number in range(count):
         arguments = [
@@ -164,7 +164,7 @@ def _new(root: Path, host: str, tls: Tls, wanted: int | None) -> Cluster:
             "--local-directory", str(folder / "dask"), "--preload", "contrasim_core.engine.warm_up", "--no-dashboard",
         ]  # fmt: skip
         visible = {"CUDA_VISIBLE_DEVICES": str(number % gpus)} if gpus else {}
-        visible[THREADS] = str(threads)
+        visible[THREADS] = threads
         workers.append(_start(arguments, folder / f"worker-{number}.log", visible).pid)
     cluster = Cluster(
         scheduler_file=str(scheduler_file), scheduler=scheduler.pid, workers=tuple(workers), tls=asdict(tls)
