@@ -26,7 +26,10 @@ from contrasim_core.activations.spec import Execution, ExtractionSpec
 from contrasim_core.data import load_data, resolve_data
 from contrasim_core.errors import ForeignFormatError, RunCancelled, StoreError
 from contrasim_core.models.find import resolve_model
+from contrasim_core.runs import keep
 from contrasim_core.runs.extract import run_extraction
+from contrasim_core.runs.extraction import run as extraction
+from contrasim_core.runs.kind import Context
 from contrasim_core.store import MANIFEST, Store
 from tests.tiny import WORDS
 
@@ -229,6 +232,29 @@ def test_a_foreign_format_is_refused(spec, empty_store):
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 99}))
     with pytest.raises(ForeignFormatError):
         extract(spec, empty_store)
+
+
+def test_parts_of_an_extraction_are_the_whole(spec, empty_store, computed):
+    """As two workers do it: every other shard each, then one that finds all of them there."""
+    context = Context(execution=EXECUTION)
+    for part in (1, 0):
+        computed.clear()
+        keep.make_part(spec, part, 2, store=empty_store, context=context)
+        mine = list(range(part, SHARDS, 2))
+        assert computed == [(PER_SHARD * index, min(PER_SHARD * (index + 1), SAMPLES)) for index in mine]
+    computed.clear()
+    keep.make_node(spec, store=empty_store, context=context)
+    assert computed == [] and empty_store.manifest(spec.kind, spec.key)["computed_shards"] == 0
+    assert_equal_to_memory(extract(spec, empty_store), spec)
+
+
+@pytest.mark.parametrize(
+    ("width", "limit", "expected"), [(768, None, 3), (768, 100, 1), (64, None, 1), (None, None, 3)]
+)
+def test_only_large_extractions_are_split(width, limit, expected, spec, monkeypatch):
+    monkeypatch.setattr(extraction, "width_of", lambda _model: width)
+    asked = spec.replace(data=replace(spec.data, limit=limit))
+    assert extraction.parts(asked, 3) == expected
 
 
 def test_two_threads_compute_once(spec, empty_store, computed):
