@@ -1,7 +1,8 @@
 """A change of structure changes no number: one small run of each kind, compared with what it gave before.
 
 Bit for bit on one machine; here with the tolerance that another processor needs. Accuracies are shares of trials, and
-a trial that is nearly tied may turn: they are compared to a few trials.
+a trial that is nearly tied may turn: they are compared to one trial in seven. PWCCA, which is not unique where
+canonical correlations tie, as they do with so few samples, is left to its own tests.
 """
 
 import json
@@ -42,7 +43,7 @@ def test_every_kind_has_a_run():
 def test_numbers_are_what_they_were(name, computed):
     before, now = dict(leaves(GOLDEN[name]["numbers"])), dict(leaves(computed[name]["numbers"]))
     assert before.keys() == now.keys()
-    close = {"layer prediction": 0.05, "retrieval": 0.05, "training": 0.02, "paired training": 0.02, "projection": 0.02}
+    close = {"layer prediction": 0.15, "retrieval": 0.15, "training": 0.02, "paired training": 0.02, "projection": 0.02}
     for place, value in before.items():
         if isinstance(value, float) and not math.isnan(value):
             assert now[place] == pytest.approx(value, rel=1e-4, abs=close.get(name, 1e-4)), place
