@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from contrasim_core.activations.spec import Execution, ExtractionSpec, layer_indices
 from contrasim_core.data.catalog import bundled
+from contrasim_core.data.pairs import OF
 from contrasim_core.models.find import cached_commit, width_of
-from contrasim_core.refs import layer_refs
+from contrasim_core.refs import POOLING_NAMES, layer_refs
 from contrasim_core.runs.kind import Context
 from contrasim_core.spec import Spec
 from contrasim_core.store import MANIFEST, Store
@@ -33,7 +34,8 @@ def needs(_spec: ExtractionSpec) -> tuple[Spec, ...]:
 
 def title(spec: ExtractionSpec) -> str:
     """Name model, data and pooling."""
-    return f"{spec.model.label} on {spec.data.label}, {spec.pooling}"
+    side = f", {spec.data.column.partition(OF)[0]}" if spec.data.column else ""
+    return f"{spec.model.label} on {spec.data.label}{side}, {POOLING_NAMES[spec.pooling]}"
 
 
 def make(spec: ExtractionSpec, _have: Mapping[Spec, Any], context: Context) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from contrasim_core.data import load_data
 from contrasim_core.data.pairs import leaks
 from contrasim_core.encoder.encoders import Encoders
 from contrasim_core.encoder.spec import PairedSpec
+from contrasim_core.measure.facts import label_of
 from contrasim_core.runs.kind import Context
 from contrasim_core.spec import Spec
 
@@ -23,7 +24,8 @@ def needs(spec: PairedSpec) -> tuple[Spec, ...]:
 def title(spec: PairedSpec) -> str:
     """Name the kind of encoder, sources and seeds."""
     names = ", ".join(names_of(spec.sources))
-    return f"{spec.encoder.encoder}, {len(spec.pairs)} pairs of {names}, {len(spec.seeds)} seeds"
+    seeds = f"{len(spec.seeds)} seed{'s' * (len(spec.seeds) > 1)}"
+    return f"{label_of(spec.encoder.encoder)}, {len(spec.pairs)} pairs of {names}, {seeds}"
 
 
 def make(spec: PairedSpec, have: Mapping[Spec, Any], context: Context) -> Encoders:

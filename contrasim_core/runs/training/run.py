@@ -8,6 +8,7 @@ from typing import Any
 
 from contrasim_core.encoder.encoders import Encoders
 from contrasim_core.encoder.spec import TrainSpec
+from contrasim_core.measure.facts import label_of
 from contrasim_core.runs.kind import Context
 from contrasim_core.spec import Spec
 
@@ -19,9 +20,8 @@ def needs(spec: TrainSpec) -> tuple[Spec, ...]:
 
 def title(spec: TrainSpec) -> str:
     """Name the kind of encoder, models, data and seeds."""
-    return (
-        f"{spec.encoder.encoder}, {len(spec.sources)} models on {spec.sources[0].data.label}, {len(spec.seeds)} seeds"
-    )
+    seeds = f"{len(spec.seeds)} seed{'s' * (len(spec.seeds) > 1)}"
+    return f"{label_of(spec.encoder.encoder)}, {len(spec.sources)} models on {spec.sources[0].data.label}, {seeds}"
 
 
 def make(spec: TrainSpec, have: Mapping[Spec, Any], context: Context) -> Encoders:
