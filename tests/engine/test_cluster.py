@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -186,3 +187,32 @@ def test_a_job_that_lost_a_node_to_another_ones_cancellation_is_sent_again(tmp_p
     monkeypatch.setattr(engine, "_send", lambda _client, job_id: sent.append(job_id))
     engine.recover()
     assert sent == [job.id] and engine.table.job(job.id).active
+
+
+@pytest.mark.parametrize(
+    ("workers", "cores", "asked", "threads"),
+    [(None, 8, None, ["8"]), (2, 8, None, ["4", "4"]), (3, 2, None, ["1", "1", "1"]), (2, 8, "1", ["1", "1"])],
+)
+def test_cores_are_divided_among_the_workers(workers, cores, asked, threads, tmp_path, monkeypatch):
+    """Unless the environment says how many threads each has."""
+    given = []
+
+    def start(_module, _log, environment):
+        given.append(environment.get(cluster.THREADS))
+        return SimpleNamespace(pid=100 + len(given))
+
+    monkeypatch.setattr(cluster, "_start", start)
+    monkeypatch.setattr(cluster, "_wait_for", lambda *_: None)
+    monkeypatch.setattr(cluster, "gpu_count", lambda: 0)
+    monkeypatch.setattr(cluster.os, "cpu_count", lambda: cores)
+    monkeypatch.delenv(cluster.THREADS, raising=False)
+    if asked:
+        monkeypatch.setenv(cluster.THREADS, asked)
+    started, new = cluster.up(tmp_path, workers=workers)
+    assert new and len(started.workers) == len(threads)
+    assert given == [None, *threads], "the scheduler has none"
+
+
+def test_no_workers_are_refused(tmp_path):
+    with pytest.raises(EngineError, match=r"^--workers is 0\."):
+        cluster.up(tmp_path, workers=0)

@@ -11,7 +11,7 @@ from contrasim_core.data import resolve_data
 from contrasim_core.encoder.spec import EncoderSpec
 from contrasim_core.engine import nodes as board
 from contrasim_core.engine.base import LocalEngine
-from contrasim_core.engine.execute import execute
+from contrasim_core.engine.execute import THREADS, execute
 from contrasim_core.engine.jobs import JobTable
 from contrasim_core.engine.nodes import NodeProgress, Nodes
 from contrasim_core.errors import RunCancelled, SpecError
@@ -217,3 +217,15 @@ def test_an_encoder_that_cannot_be_trained_does_not_end_a_benchmark(engine):
     lines = {line.measure: line for line in keep.load(spec, Store(engine.root)).lines}
     assert "EncoderSpec.anchors is 999, but there are only" in lines["contrasim.relative"].reason
     assert lines["dot"].accuracy > 0.3 and lines["dot"].reason == ""
+
+
+def test_a_worker_has_as_many_threads_as_it_was_given(engine, run, monkeypatch):
+    import torch
+
+    seen, before = [], torch.get_num_threads()
+    run(lambda _progress: seen.append(torch.get_num_threads()))
+    monkeypatch.setenv(THREADS, "3")
+    try:
+        assert engine.wait(engine.submit(SPEC, "title").id, 30).state == "done" and seen == [3]
+    finally:
+        torch.set_num_threads(before)
